@@ -1,0 +1,40 @@
+"""The speed marks, as ratios of one run; `pytest -m scale`, on a quiet machine."""
+
+from __future__ import annotations
+
+import preprocessing
+import pytest
+import scoring
+
+pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore")]
+
+
+def test_preprocessing_against_peers() -> None:
+    measured = preprocessing.speed(1_000_000)
+    fit, transform = measured["fit"], measured["transform"]
+    peer, plain = "feature-engine + scikit-learn", "scikit-learn, no capping"
+    for mine in ("Tracer, pandas", "Tracer, Polars"):
+        assert fit[peer] >= 4 * fit[mine]
+        assert fit[plain] >= 4 * fit[mine]
+        assert transform[peer] >= 4 * transform[mine]
+        assert transform[mine] <= 6 * transform["copying the data"]
+    assert transform["Tracer, Polars LazyFrame"] <= 4 * transform["copying the data"]
+
+
+def test_memory_of_a_transform() -> None:
+    assert preprocessing.extra_memory(1_000_000) <= 1.5
+
+
+def test_cost_is_linear() -> None:
+    cost = preprocessing.growth()
+    for what in ("fit", "transform"):
+        assert cost[10**7][what] <= 2 * cost[10**6][what]
+
+
+def test_one_row() -> None:
+    assert max(scoring.one_row().values()) <= 0.010
+
+
+def test_import_time() -> None:
+    times = scoring.import_times()
+    assert times["tracer_sklearn"] <= 1.3 * times["sklearn.base, pandas, polars"]

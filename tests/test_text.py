@@ -1,0 +1,481 @@
+"""Parsers of dirty text, against datetime.strptime and Decimal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import pickle
+from decimal import Decimal
+
+import narwhals.stable.v2 as nw
+import polars as pl
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tracer_sklearn._text import (
+    ColumnFormat,
+    apply_format,
+    failed,
+    format_from,
+    is_missing,
+    learn_format,
+    mask,
+    parsed,
+)
+from tracer_sklearn._text.dates import date_pattern
+from tracer_sklearn._text.months import ENGLISH, MONTHS, in_english
+
+duckdb = pytest.importorskip("duckdb")
+
+
+def column(*cells: str | None, name: str = "c") -> pl.Series:
+    return pl.Series(name, list(cells), dtype=pl.String)
+
+
+def learnt_values(*cells: str | None, name: str = "c", **hints) -> list:
+    series = column(*cells, name=name)
+    return apply_format(series, learn_format(series, **hints).format).to_list()
+
+
+def on_duckdb(series: pl.Series, format: ColumnFormat) -> list:
+    table = series.alias("text").to_frame().with_row_index("at")
+    connection = duckdb.connect()
+    connection.register("cells", table.to_arrow())
+    relation = nw.from_native(connection.sql("SELECT * FROM cells")).lazy()
+    value = parsed(nw.col("text"), format, sql=True)
+    found = relation.select("at", value=value).collect("polars").to_native()
+    return found.sort("at")["value"].to_list()
+
+
+# -- numbers -------------------------------------------------------------------------------
+
+MONEY = [
+    (["$1,234.50", "$5.00", "-$3", "$-4.25", "($7.10)", "8-"], [1234.5, 5.0, -3, -4.25, -7.1, -8]),
+    (["1.234,50 €", "7 €", "-0,5 €"], [1234.5, 7.0, -0.5]),
+    (["€ 1.234,50", "EUR 7,00"], [1234.5, 7.0]),
+    (["(1,234)", "12", "1,234,567"], [-1234, 12, 1234567]),
+    (["CHF 1'234", "Fr. 12.50", "-"], [1234.0, 12.5, None]),
+    (["1’234.5", "7"], [1234.5, 7.0]),
+    (["141.93K", "-0.72M", "5", "1.5bn"], [141930.0, -720000.0, 5.0, 1.5e9]),
+    (["$1.2m", "$300k"], [1.2e6, 3e5]),
+    (["$1.2m", "$3 m"], [1.2e6, 3e6]),
+    (["-0.72%", "1%", "12.5 %"], [-0.0072, 0.01, 0.125]),
+    (["1 234,5", "12 345,67", "1\u00a0000,0", "2\u202f000,25"], [1234.5, 12345.67, 1000, 2000.25]),
+    (["₹1,23,456.50", "₹7"], [123456.5, 7.0]),
+    (["−5.5", "+3", "1e3", "2.5E-3"], [None, 3.0, 1000.0, 0.0025]),
+    (["12,5", "7"], [12.5, 7.0]),
+    (["1.0", "2.0", "nan"], [1.0, 2.0, None]),
+    ([".5", "5.", "  7 "], [0.5, 5.0, 7.0]),
+    (["kr 1 200,50", "99,00 kr."], [1200.5, 99.0]),
+    (["R$ 1.234,56", "R$ 10,00"], [1234.56, 10.0]),
+]
+
+
+@pytest.mark.parametrize(("cells", "expected"), MONEY, ids=[cells[0] for cells, _ in MONEY])
+def test_money_and_numbers_in_every_style(cells, expected):
+    format = learn_format(column(*cells), kind="number").format
+    assert apply_format(column(*cells), format).to_list() == expected
+    assert on_duckdb(column(*cells), format) == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        (["00501", "10001"], "leading zeros"),
+        (["12345678901234567", "1"], "more than 15 digits"),
+        (["+4915112345678", "+15551234567"], "phone"),
+        ([*["536365", "536366"] * 20, "C536379"], "codes"),
+        (["$5", "€7"], "several currencies"),
+        (["5 m", "7.5 m"], "no numbers"),
+    ],
+)
+def test_what_only_looks_like_numbers_stays_text(cells, why):
+    learnt = learn_format(column(*cells))
+    assert learnt.format.kind in ("text", "category")
+    assert why in learnt.why
+    assert apply_format(column(*cells), learnt.format).to_list() == cells
+
+
+def test_order_numbers_with_one_cancellation_in_a_thousand_stay_text():
+    cells = [str(536_365 + i) for i in range(1000)] + ["C536379"]
+    assert learn_format(column(*cells)).format.kind == "text"
+
+
+def test_one_typing_error_does_not_make_a_price_text_and_is_counted():
+    learnt = learn_format(column(*[f"{i}.25" for i in range(99)], "12O.5"))
+    assert (learnt.format.kind, learnt.n_failures, learnt.examples) == ("number", 1, ("99a.9",))
+
+
+def test_a_comma_before_three_digits_everywhere_groups_unless_the_file_says_otherwise():
+    cells = ["1,234", "5,678"]
+    assert learnt_values(*cells) == [1234, 5678]
+    assert learnt_values(*cells, decimal=",") == [1.234, 5.678]
+    assert learnt_values("1,234", "5678") == [1.234, 5678.0]  # grouping would be 5,678
+    assert learnt_values("1.234", "5.678") == [1.234, 5.678]
+    assert learnt_values("1.234", "5.678", decimal=",") == [1234, 5678]
+    assert learnt_values("0,123", "5,678") == [0.123, 5.678]
+
+
+def test_amounts_of_two_currencies_are_never_added_up():
+    format = learn_format(column("$5", "$7")).format
+    assert apply_format(column("€5", "$6"), format).to_list() == [None, 6.0]
+
+
+def test_whole_numbers_refuse_a_fraction_but_take_a_zero_one():
+    format = learn_format(column("3", "4")).format
+    assert format.kind == "count"
+    assert apply_format(column("3.0", "3.5", "1e3"), format).to_list() == [3, None, None]
+
+
+@given(
+    st.lists(st.decimals(-(10**9), 10**9, places=2), min_size=1, max_size=20),
+    st.sampled_from([(".", ","), (",", "."), (".", ""), (",", ""), (",", " "), (".", "'")]),
+    st.sampled_from(["{}", "${}", "{} €", "CHF {}", "{}%", "{}K"]),
+    st.sampled_from(["minus", "brackets", "trailing"]),
+)
+@settings(max_examples=120)
+def test_any_number_in_any_style_reads_back_equal(numbers, marks, affix, negative):
+    decimal, thousands = marks
+    if negative != "minus":
+        assume(thousands or affix != "{}")
+
+    def write(number: Decimal) -> str:
+        text = f"{abs(number):,.2f}".replace(",", "_").replace(".", decimal)
+        text = affix.format(text.replace("_", thousands))
+        if number >= 0:
+            return text
+        return {"minus": f"-{text}", "brackets": f"({text})", "trailing": f"{text}-"}[negative]
+
+    scale = {"{}%": Decimal("0.01"), "{}K": Decimal(1000)}.get(affix, Decimal(1))
+    cells = [*map(write, numbers), write(Decimal("1234567.89"))]
+    expected = [float(number * scale) for number in [*numbers, Decimal("1234567.89")]]
+    learnt = learn_format(column(*cells))
+    assert apply_format(column(*cells), learnt.format).to_list() == expected
+    assert learnt.n_failures == 0
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+@settings(max_examples=60)
+def test_any_float_that_python_writes_reads_back_equal_or_is_counted(numbers):
+    cells = [repr(number) for number in numbers]
+    format = ColumnFormat("number")
+    made = apply_format(column(*cells), format).to_list()
+    for number, value in zip(numbers, made, strict=True):
+        outside = abs(number) > 1e299 or 0 < abs(number) < 1e-299
+        assert value == number or (value is None and outside)
+    assert on_duckdb(column(*cells), format) == made
+
+
+@given(st.lists(st.integers(-(10**15) + 1, 10**15 - 1), min_size=1, max_size=20))
+def test_whole_numbers_are_exact(numbers):
+    cells = [str(number) for number in numbers]
+    assert learnt_values(*cells, kind="count") == numbers
+
+
+# -- dates ---------------------------------------------------------------------------------
+
+TEMPLATES = [
+    *("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d/%m/%y"),
+    *("%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%Y%m%d", "%Y %b %d", "%d%b%Y"),
+    *("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p"),
+    *("%Y-%m-%d %H:%M:%S%z", "%Y%m%d%H%M%S", "%d.%m.%Y, %H:%M:%S"),
+]
+MOMENTS = st.datetimes(dt.datetime(1969, 1, 1), dt.datetime(2068, 12, 31, 23, 59, 59))
+# decides every order: the day is no month, the year of two digits is no day
+TELLING = dt.datetime(1999, 12, 31, 23, 58, 57, 123456)
+
+
+def strptime(text: str, template: str) -> dt.datetime | None:
+    try:
+        found = dt.datetime.strptime(text, template)
+    except ValueError:
+        return None
+    return found.astimezone(dt.UTC) if found.tzinfo else found
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@given(moments=st.lists(MOMENTS, min_size=1, max_size=10), offset=st.integers(-720, 840))
+@settings(max_examples=15)
+def test_any_dates_in_any_format_read_back_equal(template, moments, offset):
+    zone = dt.timezone(dt.timedelta(minutes=offset))
+    cells = [m.replace(tzinfo=zone).strftime(template) for m in [*moments, TELLING]]
+    expected = [strptime(cell, template) for cell in cells]
+    learnt = learn_format(column(*cells))
+    assert not learnt.ambiguous
+    assert apply_format(column(*cells), learnt.format).to_list() == expected
+    assert on_duckdb(column(*cells), learnt.format) == expected
+
+
+@given(st.lists(st.sampled_from(TEMPLATES[:8]), min_size=1), st.data())
+@settings(max_examples=120)
+def test_a_pattern_knows_the_calendar_as_strptime_does(templates, data):
+    template = templates[0]
+    numbers = [data.draw(st.integers(0, 33)) for _ in range(2)]
+    year = data.draw(st.sampled_from([1900, 1999, 2000, 2023, 2024, 2100]))
+    months = [*ENGLISH, "xxx"]
+    text = (
+        template.replace("%Y", str(year)).replace("%y", f"{year % 100:02}")
+        .replace("%d", f"{numbers[0]:02}").replace("%m", f"{numbers[1]:02}")
+        .replace("%b", months[numbers[1] % 13])
+    )  # fmt: skip
+    fits = column(text).str.contains(date_pattern(template)).item()
+    assert fits == (strptime(text, template) is not None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["1955/1/1", "1955/12/31"], [(1955, 1, 1), (1955, 12, 31)]),
+        (["1-Oct-08", "12-Nov-70"], [(2008, 10, 1), (1970, 11, 12)]),
+        (["1982 Apr", "2001 May"], [(1982, 4, 1), (2001, 5, 1)]),
+        (["Oct 2008", "May 2009"], [(2008, 10, 1), (2009, 5, 1)]),
+        (["2004-01", "2004-02"], [(2004, 1, 1), (2004, 2, 1)]),
+        (["01.2024", "12.2024"], [(2024, 1, 1), (2024, 12, 1)]),
+        (["20240105", "20231231"], [(2024, 1, 5), (2023, 12, 31)]),
+        (["5. Oktober 2024", "12. März 2023"], [(2024, 10, 5), (2023, 3, 12)]),
+        (["5 janv. 2024", "7 mai 2024"], [(2024, 1, 5), (2024, 5, 7)]),
+        (["5 de enero de 2024", "7 de mayo de 2024"], [(2024, 1, 5), (2024, 5, 7)]),
+        (["3 paź 2024", "1 lut 2023"], [(2024, 10, 3), (2023, 2, 1)]),
+        (["Sept 5, 2024", "Jan 7, 2024"], [(2024, 9, 5), (2024, 1, 7)]),
+        (["2024-02-29", "0000-00-00"], [(2024, 2, 29), None]),
+        (["31/12/68", "01/01/69", "15/06/99"], [(2068, 12, 31), (1969, 1, 1), (1999, 6, 15)]),
+    ],
+)
+def test_dates_as_people_write_them(cells, expected):
+    learnt = learn_format(column(*cells))
+    wanted = [day and dt.datetime(*day) for day in expected]
+    assert learnt.format.kind == "date"
+    assert learnt.n_failures == 0
+    assert apply_format(column(*cells), learnt.format).to_list() == wanted
+    assert on_duckdb(column(*cells), learnt.format) == wanted
+
+
+@pytest.mark.parametrize(
+    ("cells", "name", "expected"),
+    [
+        (["1700000000", "1700000100"], "created_at", dt.datetime(2023, 11, 14, 22, 13, 20)),
+        (["1700000000123", "1700000100000"], "ts", dt.datetime(2023, 11, 14, 22, 13, 20, 123000)),
+        (["45000", "45001"], "order_date", dt.datetime(2023, 3, 15)),
+        (["45000.75", "45001"], "OrderDate", dt.datetime(2023, 3, 15, 18)),
+    ],
+)
+def test_numbers_are_moments_only_where_the_name_says_so(cells, name, expected):
+    learnt = learn_format(column(*cells, name=name))
+    assert apply_format(column(*cells), learnt.format).to_list()[0] == expected
+    assert on_duckdb(column(*cells), learnt.format)[0] == expected
+    assert learn_format(column(*cells, name="amount")).format.kind in ("count", "number")
+    asked = learn_format(column(*cells, name="amount"), kind="datetime")
+    assert asked.format == learnt.format
+
+
+@given(st.lists(MOMENTS, min_size=1))
+@settings(max_examples=30)
+def test_epochs_are_exact_to_the_millisecond(moments):
+    moments = [m.replace(microsecond=m.microsecond // 1000 * 1000) for m in moments]
+    ticks = [(m - dt.datetime(1970, 1, 1)) // dt.timedelta(milliseconds=1) for m in moments]
+    cells = column(*map(str, ticks))
+    format = ColumnFormat("datetime", formats=("epoch_ms",))
+    assert apply_format(cells, format).to_list() == moments
+    assert on_duckdb(cells, format) == moments
+
+
+def test_zones_come_out_in_utc():
+    cells = ["2024-01-05T10:11:12Z", "2024-01-05T10:11:12.5+02:00", "2024-01-05T10:11:12-03"]
+    expected = [
+        dt.datetime(2024, 1, 5, 10, 11, 12, tzinfo=dt.UTC),
+        dt.datetime(2024, 1, 5, 8, 11, 12, 500_000, tzinfo=dt.UTC),
+        dt.datetime(2024, 1, 5, 13, 11, 12, tzinfo=dt.UTC),
+    ]
+    format = learn_format(column(*cells)).format
+    assert format.zoned
+    assert apply_format(column(*cells), format).to_list() == expected
+    assert on_duckdb(column(*cells), format) == expected
+
+
+def test_fractions_of_any_length_are_kept_to_the_microsecond():
+    stamp = "2024-01-05T10:11:12."
+    cells = [f"{stamp}{'123456789'[:n]}{zone}" for n in range(1, 10) for zone in ("+02:00", "Z")]
+    for texts in (cells, [cell.removesuffix("Z") for cell in cells if cell.endswith("Z")]):
+        format = learn_format(column(*texts)).format
+        made = apply_format(column(*texts), format).to_list()
+        microseconds = [m.microsecond for m in made]
+        assert microseconds == [
+            int("123456"[:n].ljust(6, "0")) for n in range(1, 10) for _ in range(len(texts) // 9)
+        ]
+        assert on_duckdb(column(*texts), format) == made
+
+
+@pytest.mark.parametrize("kind", ["date", "datetime", "number", "count", "flag"])
+def test_a_kind_that_was_asked_for_is_kept_however_little_fits(kind):
+    learnt = learn_format(column("Anna", "Bob"), kind=kind)
+    assert learnt.n_failures == 2
+    assert apply_format(column("Anna"), learnt.format).to_list() == [None]
+    assert apply_format(column("Anna"), ColumnFormat("date")).to_list() == [None]
+
+
+def test_spans_of_years_are_no_months():
+    assert learn_format(column("2009-10", "2010-11")).format.kind == "text"
+    assert learn_format(column("2009-10", "2009-11")).format.formats == ("%Y-%m",)
+
+
+def test_the_order_of_day_and_month_is_decided_from_the_whole_column():
+    open_cells = [f"0{day}/0{month}/2024" for day in range(1, 10) for month in range(1, 10)]
+    assert learn_format(column(*open_cells, "13/01/2024")).format.formats == ("%d/%m/%Y",)
+    assert learn_format(column(*open_cells, "01/13/2024")).format.formats == ("%m/%d/%Y",)
+
+
+def test_an_undecidable_order_is_said_and_stays_text():
+    cells = ["01/02/2024", "03/04/2024"]
+    for column_ in (column(*cells), column(*cells, "13/01/2024", "01/13/2024")):
+        learnt = learn_format(column_)
+        assert learnt.format.kind == "text"
+        assert {one.formats[0] for one in learnt.ambiguous} == {"%d/%m/%Y", "%m/%d/%Y"}
+    day_first = learn_format(column(*cells), day_first=True).format
+    assert apply_format(column(*cells), day_first).to_list()[0] == dt.datetime(2024, 2, 1)
+    month_first = learn_format(column(*cells), day_first=False).format
+    assert apply_format(column(*cells), month_first).to_list()[0] == dt.datetime(2024, 1, 2)
+
+
+def test_years_of_two_digits_at_an_end_that_nothing_decides_are_undecidable():
+    learnt = learn_format(column("24-01-15", "24-02-16", "24-03-17"))
+    assert {one.formats[0] for one in learnt.ambiguous} == {"%d-%m-%y", "%y-%m-%d"}
+    assert learn_format(column("13/01/24", "02/03/24")).format.formats == ("%d/%m/%y",)
+    assert learn_format(column("98-01-31", "99-02-28")).format.formats == ("%y-%m-%d",)
+
+
+def test_a_frozen_format_never_takes_the_other_order():
+    format = learn_format(column("31/01/2024", "01/02/2024")).format
+    later = column("03/04/2024", "12/31/2024", "2024-01-01")
+    assert apply_format(later, format).to_list() == [dt.datetime(2024, 4, 3), None, None]
+
+
+@pytest.mark.parametrize("language", MONTHS)
+def test_every_month_name_becomes_the_english_one(language):
+    for month, words in enumerate(MONTHS[language]):
+        for word in words:
+            frame = nw.from_native(column(f"1 {word.title()} 2024").to_frame())
+            text = frame.select(c=in_english(nw.col("c"), language))["c"].item()
+            assert text == f"1 {ENGLISH[month].upper()} 2024"
+
+
+# -- flags, missing marks, text --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["yes", "No", "", "YES"], [True, False, None, True]),
+        (["TRUE", "false"], [True, False]),
+        (["Y", "N"], [True, False]),
+        (["oui", "non"], [True, False]),
+        (["ja", "nein"], [True, False]),
+        (["ja", "nee"], [True, False]),
+        (["sí", "no"], [True, False]),
+        (["SÌ", "NO"], [True, False]),
+        (["sim", "não"], [True, False]),
+        (["tak", "nie"], [True, False]),
+        (["1", "0", "yes", "no"], [True, False, True, False]),
+    ],
+)
+def test_yes_and_no_in_many_languages(cells, expected):
+    learnt = learn_format(column(*cells))
+    assert learnt.format.kind == "flag"
+    assert apply_format(column(*cells), learnt.format).to_list() == expected
+    assert on_duckdb(column(*cells), learnt.format) == expected
+
+
+@pytest.mark.parametrize(
+    "cells", [["0", "1"], ["S", "N"], ["NO", "DE"], ["no", "no"], ["yes", "no", "No phone service"]]
+)
+def test_what_may_be_something_else_is_no_flag_unless_asked_for(cells):
+    assert learn_format(column(*cells)).format.kind != "flag"
+
+
+def test_zeros_and_ones_are_a_flag_where_asked_for():
+    assert learnt_values("0", "1", "maybe", kind="flag") == [False, True, None]
+
+
+MARKS = ["NULL", "NA", "n/a", "-", "Nil", "#N/A", " ", "", "****", "None", "nan", "--", "?", "####"]
+
+
+@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("cells", [["1.5", "2"], ["2024-01-31"], ["yes", "no"], ["Anna", "Bob"]])
+def test_marks_of_missing_cells_are_missing_and_no_failures(mark, cells):
+    learnt = learn_format(column(*cells, mark, None))
+    assert (learnt.n_missing, learnt.n_failures, learnt.n_values) == (2, 0, len(cells))
+    assert apply_format(column(mark), learnt.format).to_list() == [None]
+
+
+def test_numeric_sentinels_are_not_guessed():
+    assert learnt_values("12", "-200", "13") == [12, -200, 13]
+
+
+def test_na_among_codes_of_two_capitals_is_one_of_them():
+    assert learnt_values("NA", "DE", "FR", "US", "-") == ["NA", "DE", "FR", "US", None]
+
+
+@given(st.lists(st.none() | st.text(max_size=12), max_size=12))
+@settings(max_examples=120)
+def test_any_text_is_learnt_and_applied_and_every_cell_accounted_for(cells):
+    series = column(*cells)
+    learnt = learn_format(series)
+    made = apply_format(series, learnt.format)
+    frame = nw.from_native(series.alias("t").to_frame())
+    told = frame.select(
+        missing=is_missing(nw.col("t"), learnt.format), failed=failed(nw.col("t"), learnt.format)
+    ).to_native()
+    assert (made.is_null() == (told["missing"] | told["failed"])).all()
+    assert told["missing"].sum() == learnt.n_missing
+    assert told["failed"].sum() == learnt.n_failures
+    assert learn_format(series) == learnt
+
+
+@given(
+    st.text(st.sampled_from("0123456789.,-+%$€()' eEkKTZ:/"), max_size=14),
+    st.sampled_from(
+        [
+            ColumnFormat("number"),
+            ColumnFormat("number", decimal=",", thousands=".", currency=("€", "Fr.")),
+            ColumnFormat("number", percent=True, scales=(("k", 3),)),
+            ColumnFormat("count", thousands=","),
+            ColumnFormat("date", formats=("%d/%m/%y", "%Y-%m-%d")),
+            ColumnFormat("datetime", formats=("%Y-%m-%dT%H:%M:%S.%f%z",), zoned=True),
+            ColumnFormat("datetime", formats=("excel",)),
+        ]
+    ),
+)
+@settings(max_examples=200)
+def test_no_cell_whatever_makes_a_parser_fail_or_give_an_infinite_number(text, format):
+    value = apply_format(column(text, "1", None), format).to_list()[0]
+    assert value is None or not isinstance(value, float) or abs(value) < float("inf")
+
+
+def test_a_format_survives_json_and_pickling():
+    for cells in (["$1,234.5", "12K"], ["5. Okt. 2024", "6. Mai 2024"], ["ja", "nein"]):
+        format = learn_format(column(*cells)).format
+        assert ColumnFormat.from_dict(json.loads(json.dumps(format.to_dict()))) == format
+        assert pickle.loads(pickle.dumps(format)) == format
+        assert hash(format) == hash(pickle.loads(pickle.dumps(format)))
+
+
+def test_formats_written_down_by_a_user_are_checked():
+    assert format_from("%d/%m/%Y") == ColumnFormat("date", formats=("%d/%m/%Y",))
+    assert format_from("excel").kind == "datetime"
+    assert "not one of" in format_from("%d/%m/%Q")
+    assert "one year" in format_from("%d/%m")
+    assert "%p" in format_from("%d/%m/%Y %I:%M")
+    assert "twice" in format_from("%d/%d/%m/%Y")
+    assert "together" in format_from("%d/%m/%Y %H")
+    assert "lone" in format_from("%d/%m/%Y %")
+    assert "neither" in format_from(3)
+    assert "kind" in format_from(ColumnFormat("money"))
+    assert "written with" in format_from({"kind": "number", "decimal": ",", "thousands": ","})
+    assert "not known" in format_from({"kind": "date", "months": "xx"})
+    assert "together" in format_from({"kind": "date", "formats": ["excel", "%Y-%m-%d"]})
+    assert "unexpected" in format_from({"kind": "number", "colour": 1})
+
+
+def test_masks_hide_values_and_keep_the_shape():
+    assert mask("Anna Müller, 12.5\n") == "aaaa aaaaaa, 99.9?"
+    assert len(mask("x" * 1000)) == 40

@@ -1,0 +1,85 @@
+"""Tracer: from a raw business CSV to leak-free, model-ready features, as plain scikit-learn."""
+
+import importlib
+
+from tracer_sklearn import datasets
+from tracer_sklearn.base import Stage
+from tracer_sklearn.blueprints import blueprint_pipeline, customer_churn_pipeline, search_space
+from tracer_sklearn.exceptions import (
+    ConstantColumnWarning,
+    DataError,
+    DataQualityWarning,
+    InputTypeError,
+    MissingDependencyError,
+    ParameterError,
+    ReferenceDateWarning,
+    SchemaError,
+    StaleReferenceDateError,
+    TracerError,
+    TracerWarning,
+    UnseenCategoryWarning,
+)
+from tracer_sklearn.features.churn import ChurnFeatures
+from tracer_sklearn.schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
+from tracer_sklearn.stages.encoding import CategoryEncoder
+from tracer_sklearn.stages.imputation import MissingValueImputer
+from tracer_sklearn.stages.outliers import OutlierCapper
+from tracer_sklearn.stages.parsing import ColumnParser
+from tracer_sklearn.stages.reduction import DtypeReducer
+from tracer_sklearn.stages.scaling import FeatureScaler
+from tracer_sklearn.tasks.snapshots import (
+    SnapshotAccount,
+    churn_label,
+    make_snapshots,
+    snapshot_account,
+)
+from tracer_sklearn.tasks.splits import PurgedSnapshotSplit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BlueprintSchema",
+    "CategoryEncoder",
+    "ChurnFeatures",
+    "ColumnParser",
+    "ConstantColumnWarning",
+    "DataError",
+    "DataQualityWarning",
+    "DtypeReducer",
+    "FeatureScaler",
+    "FieldRule",
+    "FieldSpec",
+    "InputTypeError",
+    "MissingDependencyError",
+    "MissingValueImputer",
+    "OutlierCapper",
+    "ParameterError",
+    "PurgedSnapshotSplit",
+    "ReferenceDateWarning",
+    "SchemaError",
+    "SchemaRegistry",
+    "SnapshotAccount",
+    "Stage",
+    "StaleReferenceDateError",
+    "TracerError",
+    "TracerWarning",
+    "UnseenCategoryWarning",
+    "__version__",
+    "blueprint_pipeline",
+    "churn_label",
+    "customer_churn_pipeline",
+    "datasets",
+    "inspection",
+    "make_snapshots",
+    "metrics",
+    "search_space",
+    "snapshot_account",
+]
+
+
+def __getattr__(name: str) -> object:
+    # these load half of scikit-learn, and rich: only for those who ask
+    late = {"inspection": "tracer_sklearn.inspection", "metrics": "tracer_sklearn.tasks.metrics"}
+    if name in late:
+        return importlib.import_module(late[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,311 @@
+"""Finding the date format of a column: one order of day and month for all of its cells."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from tracer_sklearn._text.dates import date_pattern
+from tracer_sklearn._text.format import ColumnFormat, Kind
+from tracer_sklearn._text.months import ENGLISH, MONTHS, language_of, words_of
+
+_SAMPLE = 2000
+_MAX_TEMPLATES = 12
+# the other order may occur in this share of the telling cells and count as a mistake
+_MAX_CONTRADICTION = 0.02
+
+_TIME = re.compile(
+    r"(?P<gap>[ T]|, )(?P<hour>[0-9]{1,2})(?P<mark>[:.h])[0-9]{2}"
+    r"(?P<seconds>(?P=mark)[0-9]{2}(?P<fraction>\.[0-9]{1,9})?)?"
+    r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:[Zz]|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2}))?$"
+)
+_TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]+")
+_CONNECTORS = {"de", "of", "del", "di"}
+_ALL_MONTH_WORDS = {word for language in MONTHS for word in words_of(language)}
+_SERIAL_NAME = re.compile(
+    r"(?i)date|time|stamp|created|updated|modified|datum|fecha|(?:^|_)(?:at|ts|dt)$|_(?:at|ts|dt)_"
+)
+
+
+@dataclass(frozen=True)
+class Dates:
+    """What a column of dates may be: one format, or several that fit equally well."""
+
+    formats: tuple[ColumnFormat, ...]
+    why: str
+
+
+def learn_dates(
+    values: pl.DataFrame, *, name: str, day_first: bool | None, asked: bool
+) -> Dates | None:
+    """Return the date format of distinct trimmed cells, or None.
+
+    Parameters
+    ----------
+    values : polars.DataFrame
+        Columns ``text`` and ``rows``.
+    name : str
+        Name of the column; it must speak of time before numbers are taken as moments.
+    day_first : bool or None
+        Settles the order of day and month where the column leaves it open.
+    asked : bool
+        Whether the column is known to hold dates.
+    """
+    numeric = _learn_numeric(values, likely=asked or bool(_SERIAL_NAME.search(name)), asked=asked)
+    if numeric is not None:
+        return numeric
+    if _are_spans_of_years(values["text"]) and not asked:
+        return None
+    step = max(1, values.height // _SAMPLE)
+    sample = values["text"].gather_every(step).to_list()
+    found, words = _templates(sample)
+    if not found:
+        return None
+    language = language_of(words)
+    if language is None:
+        return None
+    base = ColumnFormat("date", months=language)
+    fits = {
+        template: values["text"].str.contains(date_pattern(template, language))
+        for template, _ in found.most_common(_MAX_TEMPLATES)
+    }
+    fits = _one_kind_of_zone({t: fit for t, fit in fits.items() if fit.any()}, values["rows"])
+    if not fits:
+        return None
+    by_order: dict[str, dict[str, pl.Series]] = {}
+    for template, fit in fits.items():
+        by_order.setdefault(_order(template), {})[template] = fit
+    free = by_order.pop("", {})
+    if not by_order:
+        return Dates((_finished(base, free, values["rows"]),), "")
+    chosen, why = _choose_order(by_order, values, day_first)
+    return Dates(
+        tuple(_finished(base, free | by_order[order], values["rows"]) for order in chosen), why
+    )
+
+
+def _learn_numeric(values: pl.DataFrame, *, likely: bool, asked: bool) -> Dates | None:
+    """Read numbers as dates where they cannot well be anything else."""
+    text = values["text"]
+    digits = text.filter(text.str.contains(r"^[0-9]+(?:\.[0-9]+)?$"))
+    if digits.len() < text.len() and not asked:
+        return None
+    for template in ("%Y%m%d", "%Y%m%d%H%M%S", "%m.%Y", "%Y.%m"):
+        fit = digits.str.contains(date_pattern(template)) & digits.str.contains(
+            r"^(?:0[1-9]|1[0-2])\.(?:19|20)[0-9]{2}$" if template == "%m.%Y" else "^(?:19|20)"
+        )
+        if template == "%Y.%m":
+            fit &= digits.str.contains(r"\.(?:0[1-9]|1[0-2])$")
+        # a few of eight digits may look like dates by chance (seven in a thousand do)
+        if digits.len() and fit.all() and (likely or digits.len() > 1):
+            kind: Kind = "datetime" if "%H" in template else "date"
+            return Dates((ColumnFormat(kind, formats=(template,)),), "every number is a date")
+    if not likely or not digits.len():
+        return None
+    numbers = digits.cast(pl.Float64)
+    low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
+    # the years 2000 to 2050 where it is guessed, 1970 to 2200 where dates were asked for
+    spans = {
+        "epoch_s": (0.9466848e9, 2.5245e9, 0.0, 7.258e9),
+        "epoch_ms": (0.9466848e12, 2.5245e12, 1e11, 7.258e12),
+        "excel": (36_526.0, 54_789.0, 61.0, 109_575.0),
+    }
+    for unit in ("epoch_ms", "excel", "epoch_s"):
+        first, last, asked_first, asked_last = spans[unit]
+        if asked:
+            first, last = asked_first, asked_last
+        if first <= low and high <= last:
+            whole_days = unit == "excel" and bool((numbers == numbers.floor()).all())
+            kind = "date" if whole_days else "datetime"
+            why = f"numbers from {low:.0f} to {high:.0f} taken as {unit}"
+            return Dates((ColumnFormat(kind, formats=(unit,)),), why)
+    return None
+
+
+def _are_spans_of_years(text: pl.Series) -> bool:
+    """Tell cells such as 2010-11, the year that ends in 2011, from months."""
+    years = "^[0-9]{2}([0-9]{2})[-/]([0-9]{2})$"
+    first, second = (text.str.extract(years, group).cast(pl.Int64) for group in (1, 2))
+    return bool((second == (first + 1) % 100).fill_null(False).all())
+
+
+def _templates(sample: list[str]) -> tuple[Counter[str], set[str]]:
+    """Count the date formats that cells of a sample could have, and collect their month names."""
+    found: Counter[str] = Counter()
+    words: set[str] = set()
+    for text in sample:
+        templates, word = templates_of(text)
+        found.update(templates)
+        if templates and word:
+            words.add(word)
+    return found, words
+
+
+def templates_of(text: str) -> tuple[list[str], str]:
+    """Return every date format that a cell could have, and its month name.
+
+    Examples
+    --------
+    >>> templates_of("1/2/2024 8:26")
+    (['%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M'], '')
+    >>> templates_of("1-Oct-08")
+    (['%d-%b-%y'], 'oct')
+    """
+    if not 6 <= len(text) <= 50:
+        return [], ""
+    time = _TIME.search(text)
+    clock = ""
+    if time is not None:
+        mark = time["mark"]
+        clock = f"{time['gap']}{'%I' if time['half'] else '%H'}{mark}%M"
+        clock += f"{mark}%S" if time["seconds"] else ""
+        clock += ".%f" if time["fraction"] else ""
+        clock += time["half"].replace(time["half"].strip(), "%p") if time["half"] else ""
+        clock += time["zone"].replace(time["zone"].strip(), "%z") if time["zone"] else ""
+        text = text[: time.start()]
+    tokens = _TOKEN.findall(text)
+    shapes, word = [], ""
+    for token in tokens:
+        folded = token.casefold()
+        if token.isdigit():
+            shapes.append(str(len(token)))
+        elif folded in _ALL_MONTH_WORDS and not word:
+            word = folded
+            shapes.append("b")
+        elif "%" in token or (token[0].isalpha() and folded not in _CONNECTORS):
+            return [], ""
+        else:
+            shapes.append("")
+    fields = [shape for shape in shapes if shape]
+    templates = []
+    for order in _orders(fields, word):
+        directives = iter(order)
+        parts = (
+            next(directives) if shape else token
+            for token, shape in zip(tokens, shapes, strict=True)
+        )
+        templates.append("".join(parts) + clock)
+    return templates, word
+
+
+def _orders(fields: list[str], word: str) -> list[tuple[str, ...]]:
+    """Return the orders that fields of these lengths can have."""
+    short = [field in ("1", "2") for field in fields]
+    name = "%b" if word in ENGLISH else "%B"
+    if fields in (["8"], ["14"]):
+        return [("%Y%m%d",)] if fields == ["8"] else [("%Y%m%d%H%M%S",)]
+    if len(fields) == 2:
+        orders = {
+            ("4", "2"): ("%Y", "%m"), ("4", "1"): ("%Y", "%m"), ("2", "4"): ("%m", "%Y"),
+            ("1", "4"): ("%m", "%Y"), ("b", "4"): (name, "%Y"), ("4", "b"): ("%Y", name),
+            ("b", "2"): (name, "%y"),
+        }  # fmt: skip
+        order = orders.get((fields[0], fields[1]))
+        return [order] if order else []
+    if len(fields) != 3:
+        return []
+    if "b" in fields:
+        at = fields.index("b")
+        year = fields[2] if at < 2 else ""
+        if at == 1 and short[0] and year in ("2", "4"):
+            return [("%d", name, "%Y" if year == "4" else "%y")]
+        if at == 0 and short[1] and year in ("2", "4"):
+            return [(name, "%d", "%Y" if year == "4" else "%y")]
+        if at == 1 and fields[0] == "4" and short[2]:
+            return [("%Y", name, "%d")]
+        return []
+    if fields[0] == "4" and short[1] and short[2]:
+        return [("%Y", "%m", "%d")]
+    if short[0] and short[1] and fields[2] == "4":
+        return [("%d", "%m", "%Y"), ("%m", "%d", "%Y")]
+    orders_of_three: list[tuple[str, ...]] = []
+    if short[0] and short[1] and fields[2] == "2":
+        orders_of_three = [("%d", "%m", "%y"), ("%m", "%d", "%y")]
+    if fields[0] == "2" and all(short):
+        orders_of_three.append(("%y", "%m", "%d"))
+    return orders_of_three
+
+
+def _order(template: str) -> str:
+    """Name the order of a format's numbers where another one would read the same cells."""
+    fields = "".join(re.findall(r"%([dmyYb])", template.replace("%B", "%b")))
+    return fields.lower() if fields in ("dmY", "mdY", "dmy", "mdy", "ymd") else ""
+
+
+def _one_kind_of_zone(fits: dict[str, pl.Series], rows: pl.Series) -> dict[str, pl.Series]:
+    """Keep the formats with an offset or those without, whichever more rows fit."""
+    weight = {True: 0, False: 0}
+    for template, fit in fits.items():
+        weight["%z" in template] += int(rows.filter(fit).sum())
+    zoned = weight[True] > weight[False]
+    return {template: fit for template, fit in fits.items() if ("%z" in template) == zoned}
+
+
+def _any(fits: dict[str, pl.Series]) -> pl.Series:
+    return pl.select(pl.any_horizontal(*fits.values())).to_series()
+
+
+def _choose_order(
+    by_order: dict[str, dict[str, pl.Series]], values: pl.DataFrame, day_first: bool | None
+) -> tuple[list[str], str]:
+    """Return the order that the whole column decides for, or all that it leaves open."""
+    rows = values["rows"]
+    fits = {order: _any(found) for order, found in by_order.items()}
+    weight = {order: int(rows.filter(fit).sum()) for order, fit in fits.items()}
+    best, *others = sorted(fits, key=lambda order: -weight[order])
+    open_orders = [best]
+    why = []
+    for other in others:
+        years_last = other == "ymd" and _years_last(values["text"].filter(fits[best]))
+        if years_last:
+            why.append(years_last)
+            continue
+        for_best = int(rows.filter(fits[best] & ~fits[other]).sum())
+        against = int(rows.filter(fits[other] & ~fits[best]).sum())
+        if against > _MAX_CONTRADICTION * for_best or for_best == 0:
+            open_orders.append(other)
+            why.append(f"{for_best} rows can only be {best}, {against} only {other}")
+        else:
+            why.append(f"{for_best} rows can be {best} but not {other}, {against} the reverse")
+    if len(open_orders) > 1 and day_first is not None:
+        wanted = "dmy" if day_first else "mdy"
+        if wanted in open_orders:
+            return [wanted], f"{', '.join(why)}; {wanted} as was asked for"
+    return open_orders, ", ".join(why)
+
+
+def _years_last(text: pl.Series) -> str:
+    """Say why the last of three numbers of two digits is the year; "" where it may be the first.
+
+    A last number that varies less than the first is the year: days vary more than years. The
+    reverse proves nothing, as dates of month beginnings all start with 01.
+    """
+    first = text.str.extract("^([0-9]+)").n_unique()
+    last = text.str.extract("^[0-9]+[^0-9]+[0-9]+[^0-9]+([0-9]+)").n_unique()
+    if last >= first:
+        return ""
+    return f"the last number takes {last} values, the first {first}: the last is the year"
+
+
+def _finished(base: ColumnFormat, fits: dict[str, pl.Series], rows: pl.Series) -> ColumnFormat:
+    """Keep the formats that read cells which no better one reads, the commonest first."""
+    kept: list[str] = []
+    left = pl.repeat(True, rows.len(), dtype=pl.Boolean, eager=True)
+    pending = dict(fits)
+    while pending:
+        gains = {template: int(rows.filter(fit & left).sum()) for template, fit in pending.items()}
+        best = max(gains, key=lambda template: (gains[template], template))
+        if not gains[best]:
+            break
+        kept.append(best)
+        left &= ~pending.pop(best)
+    timed = any("%M" in template for template in kept)
+    return replace(
+        base,
+        kind="datetime" if timed else "date",
+        formats=tuple(kept),
+        zoned=any("%z" in template for template in kept),
+    )

@@ -1,0 +1,94 @@
+"""The frozen description of how a column of text is read."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+from tracer_sklearn._text.missing import MISSING_WORDS
+
+Kind = Literal["number", "count", "date", "datetime", "flag", "category", "text"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class ColumnFormat:
+    """How the cells of one column are read: plain values, frozen, equal by value, JSON-able.
+
+    Parameters
+    ----------
+    kind : {"number", "count", "date", "datetime", "flag", "category", "text"}
+        What comes out: Float64, Int64 (whole numbers of either sign), microsecond timestamps
+        (dates are at midnight), Boolean, or trimmed text.
+    decimal, thousands : str
+        The decimal mark, "." or ","; the thousands mark, one of "", ",", ".", " ", "'", where a
+        blank also stands for the non-breaking and narrow ones and an apostrophe for both kinds.
+    currency : tuple of str
+        Spellings of the one currency that may stand before or after a number.
+    percent : bool
+        Every cell carries a percent sign; 5% is read as 0.05.
+    scales : tuple of (str, int)
+        Suffixes that multiply, with their power of ten: ("K", 3).
+    formats : tuple of str
+        Date formats in strptime's language, tried in order, or one of "epoch_s", "epoch_ms",
+        "excel". Fractions of a second are ``.%f`` (1-9 digits, kept to the microsecond).
+    zoned : bool
+        The cells carry a UTC offset; what comes out is in UTC and knows it.
+    months : str
+        Language of month names other than plain English ones: "de", "fr", ... or "".
+    last_year : int
+        Two-digit years fall into the hundred years that end here.
+    true, false : tuple of str
+        Words of a flag, in lower case.
+    missing : tuple of str
+        Words that stand for nothing, in lower case. Blank cells and runs of ``-``, ``*``, ``.``,
+        ``?``, ``_`` and ``#`` always do.
+    """
+
+    kind: Kind
+    decimal: str = "."
+    thousands: str = ""
+    currency: tuple[str, ...] = ()
+    percent: bool = False
+    scales: tuple[tuple[str, int], ...] = ()
+    formats: tuple[str, ...] = ()
+    zoned: bool = False
+    months: str = ""
+    last_year: int = 2068
+    true: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+    missing: tuple[str, ...] = MISSING_WORDS
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild a format from plain values, as JSON gives them back."""
+        known = dict(values)
+        for name in ("currency", "formats", "true", "false", "missing"):
+            if name in known:
+                known[name] = tuple(known[name])
+        if "scales" in known:
+            known["scales"] = tuple((str(word), int(power)) for word, power in known["scales"])
+        return cls(**known)
+
+    def __str__(self) -> str:
+        """Describe the format in a few words, for accounts and messages."""
+        parts: list[str] = [self.kind]
+        if self.kind in ("number", "count"):
+            parts += [f"decimal {self.decimal!r}"]
+            parts += [f"thousands {self.thousands!r}"] if self.thousands else []
+            parts += [f"currency {self.currency[0]}"] if self.currency else []
+            parts += ["percent"] if self.percent else []
+            parts += ["scaled by suffix"] if self.scales else []
+        elif self.kind in ("date", "datetime"):
+            parts += [" or ".join(self.formats)]
+            parts += [f"months in {self.months!r}"] if self.months else []
+            parts += ["in UTC"] if self.zoned else []
+        elif self.kind == "flag":
+            parts += [f"{'/'.join(self.true)} against {'/'.join(self.false)}"]
+        return ", ".join(parts)

@@ -1,0 +1,306 @@
+"""Numbers and money in text: which cells are numbers in a given style, and their values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from tracer_sklearn._text.format import ColumnFormat
+from tracer_sklearn._text.missing import any_of, escape
+
+_DOLLARS = ("$", "US$", "USD", "$US", "U$S")
+_CURRENCIES: tuple[tuple[str, ...], ...] = (
+    _DOLLARS,
+    ("€", "EUR", "Euro", "Euros"),
+    ("£", "GBP", "£GB"),
+    ("CHF", "Fr", "Fr.", "SFr", "SFr.", "sFr."),
+    ("¥", "￥", "JPY", "円"),
+    ("CNY", "RMB", "元", "CN¥"),
+    ("₹", "INR", "Rs", "Rs.", "₨"),
+    ("R$", "BRL"),
+    ("A$", "AU$", "AUD"),
+    ("C$", "CA$", "CAD"),
+    ("NZ$", "NZD"),
+    ("HK$", "HKD"),
+    ("S$", "SGD"),
+    ("MX$", "MXN"),
+    ("kr", "kr.", "SEK", "NOK", "DKK"),
+    ("zł", "zl", "PLN"),
+    ("Kč", "Kc", "CZK"),
+    ("Ft", "HUF"),
+    ("lei", "RON"),
+    ("лв", "лв.", "BGN"),
+    ("₽", "руб", "руб.", "RUB"),
+    ("₺", "TL", "TRY"),
+    ("₴", "UAH"),
+    ("₩", "KRW", "원"),
+    ("₪", "ILS", "NIS"),
+    ("฿", "THB"),
+    ("₫", "VND"),
+    ("₱", "PHP"),
+    ("₦", "NGN"),
+    ("ZAR",),
+    ("AED",),
+    ("SAR",),
+    ("IDR", "Rp", "Rp."),
+    ("MYR", "RM"),
+    ("TWD", "NT$"),
+    ("ARS",),
+    ("CLP",),
+    ("COP",),
+    ("EGP",),
+    ("₿", "BTC"),
+)
+_CURRENCY_OF = {word.rstrip(".").casefold(): group for group in _CURRENCIES for word in group}
+_SCALES = (
+    *(("k", 3), ("tsd", 3), ("m", 6), ("mn", 6), ("mm", 6), ("mio", 6), ("mln", 6)),
+    *(("b", 9), ("bn", 9), ("mrd", 9), ("mld", 9)),
+)
+_POWER_OF = dict(_SCALES)
+# alone in a column these may as well be metres, minutes or bytes
+_DOUBTFUL_SCALES = {"m", "b", "mm"}
+
+STYLES = (
+    *((".", ""), (",", ""), (".", ","), (",", ".")),
+    *((".", " "), (",", " "), (".", "'"), (",", "'")),
+)
+_GAPS = " \u00a0\u2007\u2009\u202f"
+_GAP = f"[{_GAPS}]"
+_MINUS = "[-−]"
+_MARKS = {" ": _GAP, "'": "['’´`]", ",": ",", ".": r"\."}
+
+# integers of up to 15 digits are exact in every engine and in Float64
+_WHOLE_DIGITS = 15
+# anything that could leave the range of Float64 is no number to us
+_MAX_LENGTH = 60
+_EXPONENT = r"e[+-]?0{0,3}[0-9]{1,2}|e-0{0,3}[12][0-9]{2}|e\+?0{0,3}[12][0-9]{2}"
+
+
+def is_plain(format: ColumnFormat) -> bool:
+    """Tell a style without marks other than a decimal one; such cells are cast as they are."""
+    return not (format.thousands or format.currency or format.percent or format.scales)
+
+
+def number_pattern(format: ColumnFormat) -> str:
+    """Return the pattern of trimmed cells of at most 60 characters that are numbers."""
+    decimal = _MARKS[format.decimal]
+    whole = format.kind == "count"
+    fraction = f"(?:{decimal}{'0' if whole else '[0-9]'}*)?"
+    digits = f"[0-9]{f'{{1,{_WHOLE_DIGITS}}}' if whole else '+'}{fraction}"
+    if not whole:
+        digits += f"|{decimal}[0-9]+"
+    if is_plain(format):
+        scientific = "" if whole else f"|[0-9]{{1,8}}{fraction}(?i:{_EXPONENT})"
+        return f"^[-+]?(?:{digits}{scientific})$"
+    if format.thousands:
+        mark = _MARKS[format.thousands]
+        # "1,23,456" groups as India does
+        group = "[0-9]{2,3}" if format.thousands == "," else "[0-9]{3}"
+        more = "{0,3}" if whole else "*"
+        grouped = f"[0-9]{{1,3}}(?:{mark}{group}){more}{mark}[0-9]{{3}}{fraction}"
+        digits = f"{grouped}|{digits}"
+    before, after = "", ""
+    if format.currency:
+        before = f"(?:{any_of(format.currency)})?{_GAP}*"
+        after = f"{_GAP}*(?:{any_of(format.currency)})?"
+    if format.scales:
+        after = f"{_GAP}*(?:{any_of(word for word, _ in format.scales)})?{after}"
+    if format.percent:
+        before, after = f"%?{_GAP}*{before}", f"{_GAP}*%?{after}"
+    number = f"(?:{digits})"
+    signed = f"(?:[-+−]?{_GAP}*{before}|{before}[-+−]?{_GAP}*){number}{after}"
+    trailing = f"{before}{number}{after}{_GAP}*{_MINUS}"
+    bracketed = f"{before}\\({_GAP}*{before}{number}{after}{_GAP}*\\){after}"
+    return f"^(?i:{signed}|{trailing}|{bracketed})$"
+
+
+def fits_number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    """Tell which trimmed cells are numbers in this style."""
+    fits = text.str.contains(number_pattern(format)) & (text.str.len_chars() <= _MAX_LENGTH)
+    # a share without its sign could be 5 or 0.05
+    return fits & text.str.contains("%", literal=True) if format.percent else fits
+
+
+def number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    """Return the values of trimmed cells that fit; rounded once, from the decimal notation."""
+    if is_plain(format):
+        return _cast(text, format)
+    power = _power(text, format)
+    kept = _bare(text, format)
+    size = _cast(kept if power is None else nw.concat_str(kept, power), format)
+    negative = text.str.contains("[(−-]")
+    return nw.when(negative).then(size * -1).otherwise(size)
+
+
+def _bare(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    """Return digits and decimal mark only; everything else stands at the ends or is a mark."""
+    dotted = [word for word in format.currency if format.decimal in word]
+    if dotted:
+        text = text.str.replace_all(f"(?i:{any_of(dotted)})", "")
+    words = "".join((*format.currency, *(word for word, _ in format.scales)))
+    around = {*words.upper(), *words.lower(), *"()+-−%", *_GAPS} - {format.decimal}
+    text = text.str.strip_chars("".join(sorted(around)))
+    if format.thousands in (",", "."):
+        return text.str.replace_all(format.thousands, "", literal=True)
+    return text.str.replace_all(_MARKS[format.thousands], "") if format.thousands else text
+
+
+def _cast(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    if format.decimal == ",":
+        text = text.str.replace_all(",", ".", literal=True)
+    values = text.cast(nw.Float64)
+    return values.cast(nw.Int64) if format.kind == "count" else values
+
+
+def _power(text: nw.Expr, format: ColumnFormat) -> nw.Expr | None:
+    """Return the power of ten that a cell's suffixes stand for, as the tail of its notation."""
+    if not format.scales:
+        return nw.lit("e-2") if format.percent else None
+    shift = -2 if format.percent else 0
+    power = nw.lit(f"e{shift}")
+    for exponent in sorted({exponent for _, exponent in format.scales}):
+        words = any_of(word for word, found in format.scales if found == exponent)
+        follows = "(?:$|[^a-z])"
+        power = (
+            nw.when(text.str.contains(f"(?i:[0-9.,]{_GAP}*(?:{words}){follows})"))
+            .then(nw.lit(f"e{exponent + shift}"))
+            .otherwise(power)
+        )
+    return power
+
+
+# -- learning ------------------------------------------------------------------------------
+
+
+def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
+    """Find currency, percent and scale suffixes among distinct trimmed cells.
+
+    Parameters
+    ----------
+    values : polars.DataFrame
+        Columns ``text`` and ``rows``.
+
+    Returns
+    -------
+    format, why : ColumnFormat, str
+        A number format without marks yet; None where two currencies meet.
+    """
+    noise = rf"[0-9.,'’´`()+−%{escape('-')}]|{_GAP}"
+    left = values.lazy().select(
+        left=pl.col("text").str.replace_all(noise, ""), rows="rows", text="text"
+    )
+    tokens = left.group_by("left").agg(pl.col("rows").sum()).sort("left").collect()
+    percent = values.filter(pl.col("text").str.contains("%", literal=True))["rows"].sum()
+    currencies: dict[tuple[str, ...], int] = {}
+    scales: dict[str, int] = {}
+    for token, rows in tokens.iter_rows():
+        currency, scale = _split_token(token)
+        if currency:
+            currencies[currency] = currencies.get(currency, 0) + rows
+        if scale:
+            scales[scale] = scales.get(scale, 0) + rows
+    if len(currencies) > 1:
+        return None
+    found = ColumnFormat("number")
+    why = []
+    if currencies:
+        found = replace(found, currency=next(iter(currencies)))
+        why.append(f"currency {found.currency[0]}")
+    if scales and not set(scales) <= _DOUBTFUL_SCALES:
+        found = replace(found, scales=_SCALES)
+        why.append(f"suffixes {sorted(scales)}")
+    elif scales and currencies:
+        found = replace(found, scales=_SCALES)
+        why.append(f"suffixes {sorted(scales)} beside a currency")
+    if percent > values["rows"].sum() / 2:
+        found = replace(found, percent=True)
+        why.append(f"percent signs in {percent} rows")
+    return found, ", ".join(why)
+
+
+def _split_token(token: str) -> tuple[tuple[str, ...] | None, str]:
+    """Split what is left of a cell into a currency and a scale word."""
+    token = token.casefold()
+    if not token or len(token) > 8:
+        return None, ""
+    if token in _CURRENCY_OF:
+        return _CURRENCY_OF[token], ""
+    if token in _POWER_OF:
+        return None, token
+    for word in _POWER_OF:
+        for rest in (token.removeprefix(word), token.removesuffix(word)):
+            if rest != token and rest in _CURRENCY_OF:
+                return _CURRENCY_OF[rest], word
+    return None, ""
+
+
+_THREE = "^[^0-9]*[1-9][0-9]{0,2},[0-9]{3}[^0-9]*$"
+
+
+def choose_marks(
+    format: ColumnFormat, values: pl.DataFrame, decimal: str | None
+) -> tuple[ColumnFormat, str]:
+    """Choose decimal and thousands mark for the whole column.
+
+    Parameters
+    ----------
+    format : ColumnFormat
+        With its affixes.
+    values : polars.DataFrame
+        Distinct trimmed cells: columns ``text`` and ``rows``.
+    decimal : {".", ",", None}
+        The decimal mark of the file, where it is known; it settles what the column leaves open.
+    """
+    # the preference among equals: the known decimal mark, then a point, then no thousands mark
+    preferred = sorted(STYLES, key=lambda style: decimal is not None and style[0] != decimal)
+    styles = [replace(format, decimal=point, thousands=group) for point, group in preferred]
+    total = int(values["rows"].sum())
+    chosen, fits, best = styles[0], values["text"].is_null(), -1
+    for style in styles:
+        fit = fitting(values["text"], style)
+        share = int(values["rows"].filter(fit).sum())
+        if share > best:
+            chosen, fits, best = style, fit, share
+        if best == total:
+            break
+    thousands = replace(format, decimal=".", thousands=",")
+    if chosen.decimal == "," and not chosen.thousands:
+        text = values["text"].filter(fits)
+        grouped = text.filter(text.str.contains(",", literal=True))
+        ungrouped = text.filter(~text.str.contains(",", literal=True))
+        whole = not ungrouped.str.contains("[0-9]{4}").any()
+        if decimal != "," and whole and grouped.str.contains(_THREE).all():
+            return thousands, "every comma stands before three digits: taken as thousands mark"
+        return chosen, "commas taken as decimal marks"
+    return chosen, ""
+
+
+def fitting(text: pl.Series, format: ColumnFormat) -> pl.Series:
+    """Tell which trimmed cells in memory are numbers in this style."""
+    frame = nw.from_native(text.alias("text").to_frame())
+    fits: pl.Series = frame.select(fits=fits_number(nw.col("text"), format)).to_native()["fits"]
+    return fits
+
+
+def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
+    """Tell whether no cell that fits the style has a decimal mark, a percent sign or a suffix."""
+    if format.percent or format.scales:
+        return False
+    # "1.0" has decimals; it is read as a whole number only where that is asked for
+    mark = _MARKS[format.decimal]
+    kept = text.str.replace_all(f"(?i:{any_of(format.currency)})", "") if format.currency else text
+    whole = fitting(text, replace(format, kind="count"))
+    return bool((whole & ~kept.str.contains(f"{mark}|[eE]")).all())
+
+
+def looks_like_ids(text: pl.Series) -> str:
+    """Say why numbers must stay text, or return an empty string."""
+    if text.str.contains("^[-+]?0[0-9]+$").any():
+        return "leading zeros"
+    if text.str.contains(f"^[-+]?[0-9]{{{_WHOLE_DIGITS + 1},}}$").any():
+        return f"whole numbers of more than {_WHOLE_DIGITS} digits"
+    if text.str.contains(r"^\+[0-9]{7,}$").any():
+        return "phone numbers"
+    return ""

@@ -1,0 +1,235 @@
+"""Every error and warning of the package.
+
+::
+
+    TracerError(Exception)
+    ├── ParameterError(TracerError, ValueError)
+    ├── InputTypeError(TracerError, TypeError)
+    ├── SchemaError(TracerError, ValueError)
+    ├── DataError(TracerError, ValueError)
+    │   └── StaleReferenceDateError
+    └── MissingDependencyError(TracerError, ImportError)
+
+    TracerWarning(UserWarning)
+    ├── DataQualityWarning
+    ├── UnseenCategoryWarning
+    ├── ConstantColumnWarning
+    └── ReferenceDateWarning
+
+Each message reads *who: what must hold, what was found; what to do*, and each error
+survives pickling with its attributes.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+__all__ = [
+    "ConstantColumnWarning",
+    "DataError",
+    "DataQualityWarning",
+    "InputTypeError",
+    "MissingDependencyError",
+    "ParameterError",
+    "ReferenceDateWarning",
+    "SchemaError",
+    "StaleReferenceDateError",
+    "TracerError",
+    "TracerWarning",
+    "UnseenCategoryWarning",
+]
+
+
+class TracerError(Exception):
+    """Base of every error raised by the package."""
+
+    # Exceptions rebuild themselves from `args`; keyword-only attributes travel in the state.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args), self.__dict__
+
+
+def _rebuild(cls: type[TracerError], args: tuple[Any, ...]) -> TracerError:
+    error = cls.__new__(cls)
+    error.args = args
+    return error
+
+
+class ParameterError(TracerError, ValueError):
+    """A constructor parameter is outside its legal set; raised by ``fit``.
+
+    Attributes
+    ----------
+    stage : str or None
+        Class name of the stage.
+    parameter : str or None
+        Name of the parameter.
+    value : object
+        What was found.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        stage: str | None = None,
+        parameter: str | None = None,
+        value: object = None,
+    ) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.parameter = parameter
+        self.value = value
+
+
+class InputTypeError(TracerError, TypeError):
+    """The container handed in is of a kind that cannot be used here.
+
+    Attributes
+    ----------
+    stage : str or None
+        Class name of the stage.
+    received : str or None
+        Qualified name of the received type.
+    """
+
+    def __init__(
+        self, message: str, *, stage: str | None = None, received: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.stage = stage
+        self.received = received
+
+
+class SchemaError(TracerError, ValueError):
+    """Columns are missing, unexpected or of another kind than at fit.
+
+    Attributes
+    ----------
+    missing, unexpected, changed : tuple of str
+        The columns concerned.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        missing: Iterable[str] = (),
+        unexpected: Iterable[str] = (),
+        changed: Iterable[str] = (),
+    ) -> None:
+        super().__init__(message)
+        self.missing = tuple(missing)
+        self.unexpected = tuple(unexpected)
+        self.changed = tuple(changed)
+
+    @classmethod
+    def from_missing(
+        cls, stage: str, missing: Sequence[str], available: Sequence[str]
+    ) -> SchemaError:
+        """Phrase the error for columns that are not there, with the nearest names that are."""
+        parts = []
+        for name in missing:
+            near = nearest(name, available)
+            parts.append(f"{name!r} (nearest: {near})" if near else f"{name!r}")
+        shown = ", ".join(map(repr, available[:20])) + (", ..." if len(available) > 20 else "")
+        return cls(
+            f"{stage}: every column it reads must be present, missing: {', '.join(parts)}; "
+            f"rename or add the column. Present: {shown or 'no columns'}.",
+            missing=missing,
+        )
+
+
+class DataError(TracerError, ValueError):
+    """Values break a rule that a stage depends on.
+
+    Attributes
+    ----------
+    column : str or None
+        The column concerned.
+    rule : str or None
+        Short name of the broken rule.
+    n_rows : int or None
+        How many rows break it.
+    examples : tuple
+        A few offending values, only where the caller allowed values to be shown.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        column: str | None = None,
+        rule: str | None = None,
+        n_rows: int | None = None,
+        examples: Iterable[object] = (),
+    ) -> None:
+        super().__init__(message)
+        self.column = column
+        self.rule = rule
+        self.n_rows = n_rows
+        self.examples = tuple(examples)
+
+
+class StaleReferenceDateError(DataError):
+    """Too many rows lie after the reference date: the date is older than the data.
+
+    Attributes
+    ----------
+    reference_date, newest : datetime.date or None
+        The date in force and the newest date found.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reference_date: object = None,
+        newest: object = None,
+        **attributes: Any,
+    ) -> None:
+        super().__init__(message, **attributes)
+        self.reference_date = reference_date
+        self.newest = newest
+
+
+class MissingDependencyError(TracerError, ImportError):
+    """An optional package is not installed; the message names the extra to install."""
+
+    @classmethod
+    def from_extra(cls, feature: str, extra: str) -> MissingDependencyError:
+        """Phrase the error for a feature that lives behind an extra."""
+        return cls(
+            f"{feature}: its optional packages must be installed, they were not found; "
+            f'run `pip install "tracer-sklearn[{extra}]"`.'
+        )
+
+
+class TracerWarning(UserWarning):
+    """Base of every warning issued by the package."""
+
+
+class DataQualityWarning(TracerWarning):
+    """Values were found that a stage had to count as invalid or leave aside."""
+
+
+class UnseenCategoryWarning(TracerWarning):
+    """Levels arrived that were not in the training data."""
+
+
+class ConstantColumnWarning(TracerWarning):
+    """A column carries no information."""
+
+
+class ReferenceDateWarning(TracerWarning):
+    """A reference date was learnt, or rows lie after it."""
+
+
+def nearest(name: str, candidates: Iterable[str], n: int = 3) -> str:
+    """Return the candidates most similar to ``name``, quoted and joined; may be empty."""
+    by_folded: dict[str, str] = {}
+    for candidate in candidates:
+        by_folded.setdefault(candidate.casefold(), candidate)
+    found = difflib.get_close_matches(name.casefold(), by_folded, n=n, cutoff=0.6)
+    return ", ".join(repr(by_folded[key]) for key in found)

@@ -1,0 +1,1 @@
+"""The stages: one topic a module, none imports another."""
