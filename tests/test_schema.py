@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from tracer_sklearn.exceptions import ParameterError, SchemaError
 from tracer_sklearn.schema import (
     CUSTOMER_CHURN,
+    PRICE_OPTIMIZATION,
+    REVENUE_PROJECTION,
     BlueprintSchema,
     FieldRule,
     FieldSpec,
@@ -317,6 +319,40 @@ def test_names_met_in_the_wild_are_aliases_of_one_field(column, field):
     assert owners == [field]
 
 
+# ----------------------------------------------------------------- revenue and price schemas
+
+
+def test_the_revenue_schema_is_the_one_of_the_specification():
+    schema = default_registry.get("revenue_projection")
+    assert schema is REVENUE_PROJECTION
+    assert schema.names == ("date", "revenue", "customer_count", "series")
+    assert schema.required == ("date", "revenue")
+    assert schema.fit_only == ("revenue", "customer_count")
+    assert schema.key == ("series", "date")
+    assert schema.target == "revenue"
+    assert schema.field("revenue").min is None  # days of refunds
+
+
+def test_the_price_schema_is_the_one_of_the_specification():
+    schema = default_registry.get("price_optimization")
+    assert schema is PRICE_OPTIMIZATION
+    assert schema.names == (
+        "product_id",
+        "date",
+        "price",
+        "quantity_sold",
+        "store",
+        "category",
+        "competitor_price",
+    )
+    assert schema.required == ("product_id", "date", "price", "quantity_sold")
+    assert schema.fit_only == ("quantity_sold",)
+    assert schema.key == ("product_id", "store", "date")
+    assert schema.target == "quantity_sold"
+    assert schema.field("quantity_sold").min is None  # returns
+    assert schema.field("price").min > 0  # nothing is sold for nothing
+
+
 # --------------------------------------------------------------------------------- registry
 
 
@@ -370,7 +406,7 @@ def test_fit_only_fields_are_those_of_every_schema_held():
     registry.register(_schema(fields=(_field(name="a", fit_only=True), _field(name="b"))))
     registry.register(_schema(fields=(_field(name="c", fit_only=True),), version=2))
     assert registry.fit_only_fields() == {"a", "c"}
-    assert fit_only_fields() == {"label_end"}
+    assert fit_only_fields() == {"label_end", "revenue", "customer_count", "quantity_sold"}
 
 
 def test_only_schemas_can_be_registered():

@@ -7,10 +7,14 @@ A schema is plain data. It is written to JSON with ``schema.model_dump_json()``,
 from tracer_sklearn.schema._blueprint import BlueprintSchema
 from tracer_sklearn.schema._customer_churn import CUSTOMER_CHURN
 from tracer_sklearn.schema._fields import FieldRule, FieldSpec
+from tracer_sklearn.schema._price_optimization import PRICE_OPTIMIZATION
 from tracer_sklearn.schema._registry import SchemaRegistry
+from tracer_sklearn.schema._revenue_projection import REVENUE_PROJECTION
 
 __all__ = [
     "CUSTOMER_CHURN",
+    "PRICE_OPTIMIZATION",
+    "REVENUE_PROJECTION",
     "BlueprintSchema",
     "FieldRule",
     "FieldSpec",
@@ -20,7 +24,8 @@ __all__ = [
 ]
 
 default_registry = SchemaRegistry(entry_point_group="tracer_sklearn.blueprints")
-default_registry.register(CUSTOMER_CHURN)
+for _schema in (CUSTOMER_CHURN, REVENUE_PROJECTION, PRICE_OPTIMIZATION):
+    default_registry.register(_schema)
 
 
 def fit_only_fields() -> frozenset[str]:

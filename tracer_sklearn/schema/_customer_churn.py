@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 from tracer_sklearn.schema._blueprint import BlueprintSchema
+from tracer_sklearn.schema._calendar import EARLIEST, LATEST
 from tracer_sklearn.schema._fields import FieldRule, FieldSpec
-
-# Dates up to 1900-01-01 and from 2200-01-01 on stand for "unknown" and "never".
-_EARLIEST, _LATEST = dt.date(1900, 1, 2), dt.date(2199, 12, 31)
 
 _ALIASES = {
     "customer_id": """
@@ -56,7 +53,7 @@ def _field(name: str, description: str, **options: Any) -> FieldSpec:
 
 
 def _date(name: str, description: str, **options: Any) -> FieldSpec:
-    return _field(name, description, kind="datetime", min=_EARLIEST, max=_LATEST, **options)
+    return _field(name, description, kind="datetime", min=EARLIEST, max=LATEST, **options)
 
 
 CUSTOMER_CHURN = BlueprintSchema(
