@@ -9,6 +9,7 @@ from tracer_sklearn.exceptions import (
     ConstantColumnWarning,
     DataError,
     DataQualityWarning,
+    IngestionError,
     InputTypeError,
     MissingDependencyError,
     ParameterError,
@@ -20,6 +21,7 @@ from tracer_sklearn.exceptions import (
     UnseenCategoryWarning,
 )
 from tracer_sklearn.features.churn import ChurnFeatures
+from tracer_sklearn.io.limits import IngestionLimits
 from tracer_sklearn.schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
 from tracer_sklearn.stages.encoding import CategoryEncoder
 from tracer_sklearn.stages.imputation import MissingValueImputer
@@ -49,6 +51,8 @@ __all__ = [
     "FeatureScaler",
     "FieldRule",
     "FieldSpec",
+    "IngestionError",
+    "IngestionLimits",
     "InputTypeError",
     "MissingDependencyError",
     "MissingValueImputer",

@@ -8,6 +8,7 @@
     ├── SchemaError(TracerError, ValueError)
     ├── DataError(TracerError, ValueError)
     │   └── StaleReferenceDateError
+    ├── IngestionError(TracerError, ValueError)
     └── MissingDependencyError(TracerError, ImportError)
 
     TracerWarning(UserWarning)
@@ -30,6 +31,7 @@ __all__ = [
     "ConstantColumnWarning",
     "DataError",
     "DataQualityWarning",
+    "IngestionError",
     "InputTypeError",
     "MissingDependencyError",
     "ParameterError",
@@ -192,6 +194,36 @@ class StaleReferenceDateError(DataError):
         super().__init__(message, **attributes)
         self.reference_date = reference_date
         self.newest = newest
+
+
+class IngestionError(TracerError, ValueError):
+    """A file cannot be read as a table, or reading it would cost more than the limits allow.
+
+    Attributes
+    ----------
+    path : str or None
+        The file, or "<bytes>" and "<file>" for what has no path.
+    line : int or None
+        Number of the line concerned, counted from 1, where there is one.
+    reason : str
+        What is wrong, in a few words, without the path.
+    """
+
+    def __init__(
+        self, message: str, *, path: str | None = None, line: int | None = None, reason: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+    @classmethod
+    def from_reason(
+        cls, path: str, reason: str, advice: str, *, line: int | None = None
+    ) -> IngestionError:
+        """Phrase the error from the file, what is wrong with it and what can be done."""
+        where = f"{path}, line {line}" if line is not None else path
+        return cls(f"{where}: {reason}; {advice}.", path=path, line=line, reason=reason)
 
 
 class MissingDependencyError(TracerError, ImportError):

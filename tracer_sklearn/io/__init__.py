@@ -1,0 +1,1 @@
+"""Files become frames here, and frames become files."""
