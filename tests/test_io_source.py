@@ -142,7 +142,7 @@ def test_cut_data_are_an_error_that_names_the_file(tmp_path, compression, share)
     path.write_bytes(stored[: max(16, int(len(stored) * share))])
     with (
         open_source(path) as source,
-        pytest.raises(ts.IngestionError, match="too early|damaged") as caught,
+        pytest.raises(ts.IngestionError, match=r"too early|damaged") as caught,
     ):
         source.read()
     assert caught.value.path == str(path)
@@ -198,10 +198,12 @@ def irregular(request, tmp_path):
         case "a socket":
             server = socket.socket(socket.AF_UNIX)
             server.bind(str(path))
-            request.addfinalizer(server.close)
+            yield request.param, str(path)
+            server.close()
+            return
         case "a device":
-            return request.param, "/dev/zero"
-    return request.param, str(path)
+            path = "/dev/zero"
+    yield request.param, str(path)
 
 
 @pytest.mark.parametrize(

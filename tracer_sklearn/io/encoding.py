@@ -337,7 +337,7 @@ def _legacy(sample: bytes, high: np.ndarray) -> EncodingGuess:
     readings: dict[str, str] = {}
     for name, sure in _ranked(sample, _EUROPEAN):
         if (reading := _decoded(letters, name)) is not None:
-            ranked[readings.setdefault(reading, name)] = max(sure, ranked.get(name, 0.0))
+            ranked.setdefault(readings.setdefault(reading, name), sure)
     usual = _decoded(letters, "cp1252")
     if not ranked:
         name = "iso8859-1" if usual is None else "cp1252"
