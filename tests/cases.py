@@ -231,6 +231,9 @@ def cases() -> list[Case]:
             ts.ColumnParser(),
             dirty().select(x0="spend", x1="since", x2="active", x3="plan"),
         ),
+        Case("DriftMonitor", ts.DriftMonitor(min_rows=10), gaps()),
+        Case("DriftMonitor-categories", ts.DriftMonitor(min_rows=10), categories()),
+        Case("DriftMonitor-arrays", ts.DriftMonitor(), plain()),
         Case("DtypeReducer", ts.DtypeReducer(), wide()),
         *(
             Case(f"FeatureScaler-{method}", ts.FeatureScaler(method=method), numbers())

@@ -23,6 +23,7 @@ from tracer_sklearn.exceptions import (
 from tracer_sklearn.features.churn import ChurnFeatures
 from tracer_sklearn.io.limits import IngestionLimits
 from tracer_sklearn.schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
+from tracer_sklearn.stages.audit import DriftMonitor
 from tracer_sklearn.stages.encoding import CategoryEncoder
 from tracer_sklearn.stages.imputation import MissingValueImputer
 from tracer_sklearn.stages.outliers import OutlierCapper
@@ -47,6 +48,7 @@ __all__ = [
     "ConstantColumnWarning",
     "DataError",
     "DataQualityWarning",
+    "DriftMonitor",
     "DtypeReducer",
     "FeatureScaler",
     "FieldRule",

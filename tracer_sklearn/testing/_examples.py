@@ -55,6 +55,8 @@ def example_stages() -> list[Stage]:
         ),
         tracer_sklearn.ColumnParser(),
         tracer_sklearn.ColumnParser(["x0"], on_failure="raise", on_ambiguous_dates="day_first"),
+        tracer_sklearn.DriftMonitor(),
+        tracer_sklearn.DriftMonitor(["x0"], min_rows=5, on_drift="none"),
         tracer_sklearn.DtypeReducer(),
         tracer_sklearn.DtypeReducer(["x0"], min_category_repeats=1.0),
         tracer_sklearn.FeatureScaler(),
