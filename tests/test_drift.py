@@ -18,6 +18,7 @@ from scipy.stats import ks_2samp
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+import tracer_sklearn as ts
 from tracer_sklearn import (
     DataError,
     DataQualityWarning,
@@ -462,3 +463,30 @@ def test_illegal_parameters(options, name):
 def test_unfitted():
     with pytest.raises(NotFittedError):
         DriftMonitor().report(pl.DataFrame({"a": [1]}))
+
+
+# -- in a pipeline ---------------------------------------------------------------------------
+
+
+def test_the_churn_pipeline_watches_its_raw_columns():
+    X, y = ts.datasets.make_customer_churn(600, random_state=0)
+    assert "drift" not in ts.customer_churn_pipeline().named_steps
+    pipe = ts.customer_churn_pipeline(drift_monitor="raise").fit(X, y)
+    assert list(pipe.named_steps)[:2] == ["drift", "features"]
+    assert not {"customer_id", "as_of", "label_end"} & set(pipe["drift"].columns_)
+    pipe.transform(X.drop(columns="label_end"))
+    with pytest.raises(DataError, match="'total_value'"):
+        pipe.transform(X.assign(total_value=X["total_value"] * 100))  # cents for euros
+
+
+def test_a_renamed_customer_number_is_not_watched():
+    X, y = ts.datasets.make_customer_churn(600, random_state=0)
+    X = X.rename(columns={"customer_id": "number"}).assign(number=range(len(X)))
+    pipe = ts.customer_churn_pipeline(drift_monitor="raise", fields={"customer_id": "number"})
+    pipe.fit(X, y).transform(X.assign(number=range(10**6, 10**6 + len(X))))
+
+
+def test_an_illegal_option_is_named():
+    X, y = ts.datasets.make_customer_churn(100, random_state=0)
+    with pytest.raises(ParameterError, match=r"`on_drift` must be one of .* got 'shout'"):
+        ts.customer_churn_pipeline(drift_monitor="shout").fit(X, y)

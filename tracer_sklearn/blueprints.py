@@ -10,6 +10,7 @@ import narwhals.stable.v2 as nw
 
 from tracer_sklearn.exceptions import ParameterError, nearest
 from tracer_sklearn.features.churn import ChurnFeatures
+from tracer_sklearn.stages.audit import DriftMonitor
 from tracer_sklearn.stages.encoding import CategoryEncoder
 from tracer_sklearn.stages.imputation import MissingValueImputer
 from tracer_sklearn.stages.outliers import OutlierCapper
@@ -52,6 +53,7 @@ def customer_churn_pipeline(
     outlier_method: Any = "iqr",
     encoding_strategy: Any = "auto",
     scaling_method: str = "robust",
+    drift_monitor: str = "none",
     memory: Any = None,
     verbose: bool = False,
 ) -> Pipeline:
@@ -86,6 +88,9 @@ def customer_churn_pipeline(
         ``encode__strategy``, see `CategoryEncoder`.
     scaling_method : str, default="robust"
         ``scale__method``, see `FeatureScaler`.
+    drift_monitor : {"none", "warn", "raise"}, default="none"
+        What a later batch does whose raw columns no longer look like the training rows: another
+        value than none puts a `DriftMonitor` as step ``drift`` before ``features``.
     memory : str, joblib.Memory or None, default=None
         Cache of fitted steps, as in `sklearn.pipeline.Pipeline`.
     verbose : bool, default=False
@@ -126,7 +131,8 @@ def customer_churn_pipeline(
             parameter="as_of_column",
             value=as_of_column,
         )
-    steps = [
+    steps: list[tuple[str, Any]] = [
+        *_drift_step(drift_monitor, unwatched=[roles.get("customer_column", "customer_id")]),
         ("features", ChurnFeatures(**roles, reference_date=reference_date)),
         ("impute", MissingValueImputer(strategy=missing_value_strategy)),
         ("cap", OutlierCapper(Present(_CHURN_CAPPED), method=outlier_method)),
@@ -235,6 +241,41 @@ class Present:
         """Return the names that ``frame`` has."""
         columns = set(nw.from_native(frame).collect_schema().names())
         return [name for name in self.names if name in columns]
+
+
+@dataclass(frozen=True)
+class Watchable:
+    """Choose numbers, flags and text, but for some names; picklable, unlike a lambda.
+
+    Parameters
+    ----------
+    unwatched : tuple of str
+        Columns that move by nature, such as running numbers.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from tracer_sklearn.blueprints import Watchable
+    >>> Watchable(("id",))(pl.DataFrame({"id": [1], "spend": [2.5]}))
+    ['spend']
+    """
+
+    unwatched: tuple[str, ...]
+
+    def __call__(self, frame: Any) -> list[str]:
+        """Return the columns of ``frame`` that a `DriftMonitor` can watch."""
+        schema = nw.from_native(frame).collect_schema()
+        watched = [n for n, d in schema.items() if d.is_numeric() or d in _WATCHED_DTYPES]
+        return [name for name in watched if name not in self.unwatched]
+
+
+_WATCHED_DTYPES = (nw.Boolean, nw.String, nw.Categorical, nw.Enum)
+
+
+def _drift_step(on_drift: str, *, unwatched: Sequence[str]) -> list[tuple[str, Any]]:
+    if on_drift == "none":
+        return []
+    return [("drift", DriftMonitor(Watchable(tuple(unwatched)), on_drift=on_drift))]
 
 
 def _roles(fields: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, str]:

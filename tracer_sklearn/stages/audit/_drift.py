@@ -76,8 +76,8 @@ class DriftMonitor(Stage):
     Parameters
     ----------
     columns : list of str, callable or None, default=None
-        Columns to watch. None takes every number, flag and text column, except text that hardly
-        ever repeats (identifiers).
+        Columns to watch. None takes every number, flag and text column. Of these, and of what a
+        callable chooses, text that hardly ever repeats (identifiers) is left out.
     max_psi : float > 0, default=0.2
         Population stability index beyond which a column has drifted; .1 and .25 are the
         customary bounds of a moderate and a large shift.
@@ -194,7 +194,7 @@ class DriftMonitor(Stage):
         self.choices_: dict[str, str] = {}
         watched = []
         for name in self.columns_:
-            if self.columns is None and _is_identifier(frame[name]):
+            if not isinstance(self.columns, list | tuple) and _is_identifier(frame[name]):
                 self.choices_[name] = "not watched: text that hardly ever repeats"
                 continue
             reference = self.reference_[name] = reference_of(frame[name])
@@ -210,6 +210,9 @@ class DriftMonitor(Stage):
             name: count_cells(name, dtype, self.reference_[name])
             for name, dtype in frame.collect_schema().items()
         }
+
+    def _watch(self, frame: nw.LazyFrame[Any]) -> Counts:
+        return {} if self.on_drift == "none" else self._count(frame)
 
     def _inspect(self, counts: Mapping[str, Mapping[str, int]], n_rows: int) -> None:
         if counts is self.counts_ or self.on_drift == "none" or n_rows < self.min_rows:
