@@ -497,7 +497,7 @@ class Stage(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # typ
         def build(frame: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
             frame = self._prepare(self._conform(frame))
             made = apply(frame)
-            return frame.with_columns(**made).select(*made) if made else nothing
+            return frame.select(**made) if made else nothing
 
         return self._plan(apply.__name__, table.schema, build).run(table)
 

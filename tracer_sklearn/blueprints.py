@@ -10,10 +10,12 @@ import narwhals.stable.v2 as nw
 
 from tracer_sklearn.exceptions import ParameterError, nearest
 from tracer_sklearn.features.churn import ChurnFeatures
+from tracer_sklearn.schema import CUSTOMER_CHURN, BlueprintSchema
 from tracer_sklearn.stages.audit import DriftMonitor
 from tracer_sklearn.stages.encoding import CategoryEncoder
 from tracer_sklearn.stages.imputation import MissingValueImputer
 from tracer_sklearn.stages.outliers import OutlierCapper
+from tracer_sklearn.stages.parsing import ColumnParser
 from tracer_sklearn.stages.scaling import FeatureScaler
 
 if TYPE_CHECKING:
@@ -59,11 +61,12 @@ def customer_churn_pipeline(
 ) -> Pipeline:
     """Build the customer-churn blueprint: one row per customer and snapshot date to a model.
 
-    The steps are ``features, impute, cap, encode, scale`` and, with an estimator, ``model``.
-    Features come first, because a rate must be computed from what was observed, not from a
-    capped or imputed value. Use it on snapshots (`make_snapshots` builds them from raw events)
-    with a splitter that knows time, such as `PurgedSnapshotSplit`; it is not meant for
-    transactions themselves, one row an event.
+    The steps are ``parse, features, impute, cap, encode, scale`` and, with an estimator,
+    ``model``. A frame of nothing but strings will do: ``parse`` learns how its columns are
+    written. Features come before the others, because a rate must be computed from what was
+    observed, not from a capped or imputed value. Use it on snapshots (`make_snapshots` builds
+    them from raw events) with a splitter that knows time, such as `PurgedSnapshotSplit`; it is
+    not meant for transactions themselves, one row an event.
 
     Parameters
     ----------
@@ -123,7 +126,8 @@ def customer_churn_pipeline(
     """
     from sklearn.pipeline import Pipeline  # loads rich and more: a tenth of the import time
 
-    roles: dict[str, Any] = {"as_of_column": as_of_column, **_roles(fields or {}, _CHURN_ROLES)}
+    fields = fields or {}
+    roles: dict[str, Any] = {"as_of_column": as_of_column, **_roles(fields, _CHURN_ROLES)}
     if as_of_column not in ("as_of", roles["as_of_column"]):
         raise ParameterError(
             "blueprints: `as_of_column` and the 'as_of' of `fields` must name the same column, got "
@@ -131,7 +135,9 @@ def customer_churn_pipeline(
             parameter="as_of_column",
             value=as_of_column,
         )
+    kinds = _kinds(CUSTOMER_CHURN, {**fields, "as_of": roles["as_of_column"] or "as_of"})
     steps: list[tuple[str, Any]] = [
+        ("parse", ColumnParser(schema=kinds)),
         *_drift_step(drift_monitor, unwatched=[roles.get("customer_column", "customer_id")]),
         ("features", ChurnFeatures(**roles, reference_date=reference_date)),
         ("impute", MissingValueImputer(strategy=missing_value_strategy)),
@@ -185,7 +191,7 @@ def blueprint_pipeline(name: str, estimator: Any = None, **options: Any) -> Pipe
     --------
     >>> import tracer_sklearn as ts
     >>> list(ts.blueprint_pipeline("customer_churn", scaling_method="none").named_steps)
-    ['features', 'impute', 'cap', 'encode', 'scale']
+    ['parse', 'features', 'impute', 'cap', 'encode', 'scale']
     """
     return _named(name, _PIPELINES)(estimator, **options)
 
@@ -283,6 +289,11 @@ def _roles(fields: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, str
         if name not in roles:
             raise _unknown("fields", name, list(roles))
     return {roles[name]: column for name, column in fields.items()}
+
+
+def _kinds(schema: BlueprintSchema, fields: Mapping[str, str]) -> dict[str, str]:
+    """Return what the columns of a blueprint hold, by the names that they have in the frame."""
+    return {fields.get(field.name, field.name): field.kind for field in schema.fields}
 
 
 def _named(name: str, known: Mapping[str, Any]) -> Any:

@@ -69,9 +69,8 @@ def leave_lazy(
         )
     if not isinstance(entered.native, pl.LazyFrame):
         _refuse_case_twins(entered, [*frame.collect_schema().names(), *made])
-    if made:
-        frame = frame.with_columns(**made)
-    return frame.select(*names_out).to_native()
+    columns = [made[name].alias(name) if name in made else nw.col(name) for name in names_out]
+    return frame.select(*columns).to_native()
 
 
 def _refuse_case_twins(entered: Entered, names: Iterable[str]) -> None:

@@ -52,6 +52,7 @@ FEATURE_GROUPS = {
 
 # What a saved pipeline may hold besides what skops trusts by itself; nothing else is loaded.
 STAGES = (
+    ts.ColumnParser,
     ts.CategoryEncoder,
     ts.ChurnFeatures,
     ts.FeatureScaler,
@@ -129,9 +130,10 @@ def explain(model: str, X: pd.DataFrame, y: pd.Series) -> GroupedImportanceDispl
     """Shuffle groups of features of the last test snapshot, which the model has not seen."""
     train, test = list(ts.PurgedSnapshotSplit(4).split(X, y))[-1]
     pipeline = ts.customer_churn_pipeline(MODELS[model]).fit(X.iloc[train], y.iloc[train])
-    features = pipeline[:1].transform(X.iloc[test])
+    behind = list(pipeline.named_steps).index("features") + 1
+    features = pipeline[:behind].transform(X.iloc[test])
     return GroupedImportanceDisplay.from_estimator(
-        pipeline[1:], features, y.iloc[test], groups=FEATURE_GROUPS, random_state=0, name=model
+        pipeline[behind:], features, y.iloc[test], groups=FEATURE_GROUPS, random_state=0, name=model
     )
 
 

@@ -46,8 +46,8 @@ class GroupedImportanceDisplay:
     Notes
     -----
     Shuffle the features of a time-aware pipeline, not its raw columns: a date that moves to
-    another row's snapshot may lie in that row's future. ``pipe[0].transform(X)`` gives the
-    features, ``pipe[1:]`` the model on them. Cost: ``n_repeats`` predictions a group.
+    another row's snapshot may lie in that row's future. Split the fitted pipeline behind its step
+    ``features``. Cost: ``n_repeats`` predictions a group.
 
     References
     ----------

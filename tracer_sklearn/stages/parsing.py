@@ -246,6 +246,10 @@ class ColumnParser(Stage):
         typed = {"number": "number", "count": "number", "flag": "flag"}.get(format.kind, "date")
         return format.kind not in _TEXT and found in ("text", typed)
 
+    def _optional_columns(self) -> set[str]:
+        # what passes unread is for the stages behind to ask for: they know whether they need it
+        return set(self._names_in_) - set(self.formats_)
+
     # -- what the user said ------------------------------------------------------------------
 
     def _given(self) -> dict[str, ColumnFormat | str]:
