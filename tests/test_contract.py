@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from cases import Case, cases
-from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator
 
 from tracer_sklearn.testing import all_stages, check_stage, example_stages
 
@@ -26,14 +24,9 @@ def test_every_public_stage_has_a_case_and_an_example() -> None:
     assert {type(stage) for stage in example_stages()} == public
 
 
-@parametrize_with_checks(example_stages())
-def test_scikit_learn_checks(estimator, check) -> None:
-    check(estimator)
-
-
 @pytest.mark.parametrize("stage", example_stages(), ids=repr)
-def test_scikit_learn_checks_are_all_run(stage) -> None:
+def test_scikit_learn_checks_all_run_and_pass(stage) -> None:
     results = check_estimator(stage, on_fail=None)
-    statuses = Counter(result["status"] for result in results)
-    assert set(statuses) == {"passed"}
-    assert statuses["passed"] >= 46
+    found = {r["check_name"]: r["exception"] for r in results if r["status"] != "passed"}
+    assert found == {}
+    assert len(results) >= 46

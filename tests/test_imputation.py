@@ -531,7 +531,11 @@ CONSTANT_FILLERS = [
 ]
 
 
-@pytest.mark.parametrize("inner", CONSTANT_FILLERS, ids=repr)
+def _shown(estimator):
+    return repr(estimator).partition(" at 0x")[0]  # the same name in every process
+
+
+@pytest.mark.parametrize("inner", CONSTANT_FILLERS, ids=_shown)
 @pytest.mark.parametrize("kind", NAMED)
 def test_what_fills_by_constants_is_read_out_and_runs_everywhere(inner, kind):
     X = numeric()
