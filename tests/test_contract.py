@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cases import Case, cases
-from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 from tracer_sklearn.testing import all_stages, check_stage, example_stages
 
@@ -24,9 +24,12 @@ def test_every_public_stage_has_a_case_and_an_example() -> None:
     assert {type(stage) for stage in example_stages()} == public
 
 
+@parametrize_with_checks(example_stages())
+def test_scikit_learn_checks(estimator, check) -> None:
+    check(estimator)  # one that skips itself fails in CI, like every skip
+
+
 @pytest.mark.parametrize("stage", example_stages(), ids=repr)
-def test_scikit_learn_checks_all_run_and_pass(stage) -> None:
-    results = check_estimator(stage, on_fail=None)
-    found = {r["check_name"]: r["exception"] for r in results if r["status"] != "passed"}
-    assert found == {}
-    assert len(results) >= 46
+def test_scikit_learn_has_all_its_checks_for_a_stage(stage) -> None:
+    checks = [check for _, check in estimator_checks_generator(stage, legacy=True)]
+    assert len(checks) >= 46
