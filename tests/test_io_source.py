@@ -21,7 +21,7 @@ import pytest
 import tracer_sklearn as ts
 from tracer_sklearn.io._source import open_source
 
-TABLE = b"".join(b"%d,name %d,%d.5\n" % (row, row % 97, row * 7) for row in range(150_000))
+TABLE = b"".join(b"%d,name %d,%d.5\n" % (row, row % 97, row * 7) for row in range(60_000))
 
 
 def zipped(data, *names, method=zipfile.ZIP_DEFLATED):
@@ -212,10 +212,13 @@ def irregular(request, tmp_path):
 def test_irregular_files_are_refused_at_once_without_opening(irregular, monkeypatch):
     kind, path = irregular
     monkeypatch.setattr(os, "open", None)
-    start = time.perf_counter()
-    with pytest.raises(ts.IngestionError, match=f"regular file, it is {kind}"):
-        open_source(path)
-    assert time.perf_counter() - start < 0.05
+    times = []
+    for _ in range(3):  # a busy machine may pause once
+        start = time.perf_counter()
+        with pytest.raises(ts.IngestionError, match=f"regular file, it is {kind}"):
+            open_source(path)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.05
 
 
 def test_a_fifo_that_takes_the_place_of_a_file_does_not_block(tmp_path, monkeypatch):
