@@ -66,6 +66,7 @@ _OTHER_SCRIPT_BYTES = 8 << 10  # chardet's probes of Asian encodings take 5 us a
 _MOSTLY_UTF8 = 0.5  # hardly a word of a code page is UTF-8 by chance
 
 _MOST_SEEN = 20_000  # words looked at, of which many are the same
+_MOST_OF_WINDOW = 2_000  # spread over it
 _MOST_BYTES = 96 << 10  # of different words, which bounds the time of what follows
 _WORD_BYTES = 2_000
 
@@ -101,7 +102,8 @@ class Words:
         after, first = np.unique(np.searchsorted(ends, accents), return_index=True)
         # from a word's start, or the characters of Asian encodings fall apart
         starts = np.maximum(ends[after - 1] + 1, accents[first] - _WORD_BYTES // 2)
-        for start, end in zip(starts.tolist(), ends[after].tolist(), strict=True):
+        step = len(starts) // _MOST_OF_WINDOW + 1
+        for start, end in zip(starts[::step].tolist(), ends[after][::step].tolist(), strict=True):
             self._keep(window[start : min(start + _WORD_BYTES, end)])
 
     def _keep(self, word: bytes) -> None:
@@ -269,12 +271,12 @@ def _faults(values: NDArray[np.uint8], name: str) -> int:
     """Count the characters that stand where no language has them."""
     classes = _classes(name)[values]
     before, here, after = classes[:-2], classes[1:-1], classes[2:]
-    small = np.isin(before, (_SMALL, _SMALL_ACCENT))
-    letters = (_SMALL, _CAPITAL, _SMALL_ACCENT, _CAPITAL_ACCENT)
-    accent = np.isin(here, (_SMALL_ACCENT, _CAPITAL_ACCENT))
+    letter = (classes >= _SMALL) & (classes <= _CAPITAL_ACCENT)
+    small = (before == _SMALL) | (before == _SMALL_ACCENT)
+    accent = (here == _SMALL_ACCENT) | (here == _CAPITAL_ACCENT)
     return int(
         np.count_nonzero(here == _NEVER)
-        + np.count_nonzero((here == _SIGN) & np.isin(before, letters) & np.isin(after, letters))
+        + np.count_nonzero((here == _SIGN) & letter[:-2] & letter[2:])
         + np.count_nonzero((here == _CAPITAL_ACCENT) & small)
         + np.count_nonzero((here == _SMALL_ACCENT) & (before == _CAPITAL) & (after == _CAPITAL))
         + np.count_nonzero(accent & ((before == _DIGIT) | (after == _DIGIT)))
