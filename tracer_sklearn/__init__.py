@@ -22,6 +22,7 @@ from tracer_sklearn.exceptions import (
 )
 from tracer_sklearn.features.churn import ChurnFeatures
 from tracer_sklearn.io.limits import IngestionLimits
+from tracer_sklearn.io.writing import write_csv
 from tracer_sklearn.schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
 from tracer_sklearn.stages.audit import DriftMonitor
 from tracer_sklearn.stages.encoding import CategoryEncoder
@@ -80,6 +81,7 @@ __all__ = [
     "metrics",
     "search_space",
     "snapshot_account",
+    "write_csv",
 ]
 
 
