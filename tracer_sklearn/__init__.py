@@ -12,7 +12,9 @@ from tracer_sklearn.exceptions import (
     IngestionError,
     InputTypeError,
     MissingDependencyError,
+    MissingFieldsError,
     ParameterError,
+    QualityError,
     ReferenceDateWarning,
     SchemaError,
     StaleReferenceDateError,
@@ -31,6 +33,13 @@ from tracer_sklearn.stages.outliers import OutlierCapper
 from tracer_sklearn.stages.parsing import ColumnParser
 from tracer_sklearn.stages.reduction import DtypeReducer
 from tracer_sklearn.stages.scaling import FeatureScaler
+from tracer_sklearn.stages.validation import (
+    ColumnQuality,
+    DataValidator,
+    Issue,
+    QualityDisplay,
+    QualityReport,
+)
 from tracer_sklearn.tasks.snapshots import (
     SnapshotAccount,
     churn_label,
@@ -46,10 +55,12 @@ __all__ = [
     "CategoryEncoder",
     "ChurnFeatures",
     "ColumnParser",
+    "ColumnQuality",
     "ConstantColumnWarning",
     "DataError",
     "DataQualityWarning",
     "DriftMonitor",
+    "DataValidator",
     "DtypeReducer",
     "FeatureScaler",
     "FieldRule",
@@ -57,11 +68,16 @@ __all__ = [
     "IngestionError",
     "IngestionLimits",
     "InputTypeError",
+    "Issue",
     "MissingDependencyError",
+    "MissingFieldsError",
     "MissingValueImputer",
     "OutlierCapper",
     "ParameterError",
     "PurgedSnapshotSplit",
+    "QualityDisplay",
+    "QualityError",
+    "QualityReport",
     "ReferenceDateWarning",
     "SchemaError",
     "SchemaRegistry",
