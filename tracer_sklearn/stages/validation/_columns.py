@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
@@ -23,7 +23,7 @@ _READ_AS: Mapping[str, tuple[ValueKind, ...]] = {
 _ISO_DAY = 10  # characters of 2024-03-31
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Column:
     """One column under judgement.
 
@@ -49,7 +49,7 @@ class Column:
     critical: bool
     present: pl.Expr
     value: pl.Expr
-    rules: Mapping[str, pl.Expr] = field(default_factory=dict)
+    rules: Mapping[str, pl.Expr] = dataclasses.field(default_factory=dict)
 
     @property
     def invalid(self) -> pl.Expr:

@@ -91,7 +91,7 @@ def judged(
         Which groups of findings count.
     """
     judge = _Judge(profile, columns, schema, absent, thresholds)
-    issues: list[Issue] = []
+    issues = list(judge.missing_required())
     if "schema" in checks:
         issues += judge.schema_issues()
     if "quality" in checks:
@@ -204,14 +204,18 @@ class _Judge:
 
     # -- schema ------------------------------------------------------------------------------
 
+    def missing_required(self) -> Iterator[Issue]:
+        """Find the fields without which nothing can run, whatever was asked for."""
+        names = [column.name for column in self.columns]
+        for name in self.absent.required:
+            yield self._absent("CRITICAL", "missing_required", name, names)
+
     def schema_issues(self) -> Iterator[Issue]:
         """Find fields that are missing or of another kind, and columns of no field."""
         names = [column.name for column in self.columns]
-        if not self.n_rows:
+        if names and not self.n_rows:
             message = "a table must have rows, this one has none"
             yield self._issue("CRITICAL", "no_rows", None, 0, message, "check its filters")
-        for name in self.absent.required:
-            yield self._absent("CRITICAL", "missing_required", name, names)
         for name in self.absent.optional:
             yield self._absent("LOW", "missing_optional", name, names)
         for name, reason in (self.absent.unreadable or {}).items():
@@ -429,8 +433,8 @@ class _Judge:
             )
         if levels.n_respelt:
             message = (
-                f"levels of {name!r} should be spelt in one way, {levels.n_spellings:,} differ from "
-                "a more common one by case, spaces or hyphens only"
+                f"levels of {name!r} should be spelt in one way, {levels.n_spellings:,} differ "
+                "from a more common one by case, spaces or hyphens only"
             )
             remedy = "bring them to one spelling before fit"
             yield self._issue(

@@ -295,4 +295,4 @@ def _gaps(table: pl.DataFrame, columns: dict[str, Column], schema: BlueprintSche
         return None
     usual = int(spaces.quantile(0.9, "higher") or 0)
     wide = spaces.filter(spaces > 1.5 * usual)
-    return Gaps(len(wide), usual, int(spaces.max() or 0))  # type: ignore[call-overload]
+    return Gaps(len(wide), usual, max(spaces.to_list()))

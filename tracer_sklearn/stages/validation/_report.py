@@ -84,6 +84,14 @@ class ColumnQuality(BaseModel):
         Values beyond 1.5 IQR; 0 where it is not a number or was not asked for.
     completeness, validity : float
         Share of the cells that hold something; of those, the share that breaks no rule.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import tracer_sklearn as ts
+    >>> column = ts.DataValidator().report(pd.DataFrame({"spend": [1.0, None]})).columns[0]
+    >>> column.name, column.n_missing, column.completeness
+    ('spend', 1, 0.5)
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -202,7 +210,7 @@ class QualityReport(BaseModel):
 
         return QualityDisplay.from_report(self).plot(ax)
 
-    def compare(self, earlier: QualityReport) -> pd.DataFrame:
+    def compare(self, earlier: Any) -> pd.DataFrame:
         """Set the report beside one of an earlier day, for trends.
 
         Parameters
@@ -267,7 +275,8 @@ class QualityReport(BaseModel):
             values[column.name, "completeness"] = column.completeness
             values[column.name, "validity"] = column.validity
         for issue in self.issues:
-            values[issue.column or "", f"issue: {issue.rule}"] = issue.share
+            at = issue.column or "", f"issue: {issue.rule}"
+            values[at] = values.get(at, 0.0) + issue.share
         return _Measures([column.name for column in self.columns], values)
 
     def __str__(self) -> str:
