@@ -12,9 +12,7 @@ from tracer_sklearn.exceptions import (
     IngestionError,
     InputTypeError,
     MissingDependencyError,
-    MissingFieldsError,
     ParameterError,
-    QualityError,
     ReferenceDateWarning,
     SchemaError,
     StaleReferenceDateError,
@@ -23,8 +21,9 @@ from tracer_sklearn.exceptions import (
     UnseenCategoryWarning,
 )
 from tracer_sklearn.features.churn import ChurnFeatures
+from tracer_sklearn.io.csv import Ingested, read_csv
 from tracer_sklearn.io.limits import IngestionLimits
-from tracer_sklearn.io.writing import write_csv
+from tracer_sklearn.io.report import IngestionReport
 from tracer_sklearn.schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
 from tracer_sklearn.stages.audit import DriftMonitor
 from tracer_sklearn.stages.encoding import CategoryEncoder
@@ -33,13 +32,6 @@ from tracer_sklearn.stages.outliers import OutlierCapper
 from tracer_sklearn.stages.parsing import ColumnParser
 from tracer_sklearn.stages.reduction import DtypeReducer
 from tracer_sklearn.stages.scaling import FeatureScaler
-from tracer_sklearn.stages.validation import (
-    ColumnQuality,
-    DataValidator,
-    Issue,
-    QualityDisplay,
-    QualityReport,
-)
 from tracer_sklearn.tasks.snapshots import (
     SnapshotAccount,
     churn_label,
@@ -55,29 +47,24 @@ __all__ = [
     "CategoryEncoder",
     "ChurnFeatures",
     "ColumnParser",
-    "ColumnQuality",
     "ConstantColumnWarning",
     "DataError",
     "DataQualityWarning",
-    "DataValidator",
     "DriftMonitor",
     "DtypeReducer",
     "FeatureScaler",
     "FieldRule",
     "FieldSpec",
+    "Ingested",
     "IngestionError",
     "IngestionLimits",
+    "IngestionReport",
     "InputTypeError",
-    "Issue",
     "MissingDependencyError",
-    "MissingFieldsError",
     "MissingValueImputer",
     "OutlierCapper",
     "ParameterError",
     "PurgedSnapshotSplit",
-    "QualityDisplay",
-    "QualityError",
-    "QualityReport",
     "ReferenceDateWarning",
     "SchemaError",
     "SchemaRegistry",
@@ -95,9 +82,9 @@ __all__ = [
     "inspection",
     "make_snapshots",
     "metrics",
+    "read_csv",
     "search_space",
     "snapshot_account",
-    "write_csv",
 ]
 
 

@@ -60,7 +60,11 @@ def learn_dates(
     if _are_spans_of_years(values["text"]) and not asked:
         return None
     step = max(1, values.height // _SAMPLE)
-    sample = values["text"].gather_every(step).to_list()
+    sampled = values["text"].gather_every(step)
+    if not asked:
+        # numbers that are dates were found above; 1.2345 is not January of 2345
+        sampled = sampled.filter(~sampled.str.contains(r"^[0-9]+\.[0-9]+$"))
+    sample = sampled.to_list()
     found, words = _templates(sample)
     if not found:
         return None

@@ -55,7 +55,6 @@ STAGES = (
     ts.ColumnParser,
     ts.CategoryEncoder,
     ts.ChurnFeatures,
-    ts.DataValidator,
     ts.FeatureScaler,
     ts.MissingValueImputer,
     ts.OutlierCapper,

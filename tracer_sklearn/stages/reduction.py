@@ -7,17 +7,18 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 
+from tracer_sklearn._dtypes import (
+    BOUNDS,
+    INTEGERS,
+    becomes_category,
+    lossy,
+    smallest_integer,
+)
 from tracer_sklearn._params import check_columns, check_real
 from tracer_sklearn.base import Apply, Counts, Stage
 
 __all__ = ["DtypeReducer"]
 
-# signed only: subtracting small unsigned numbers wraps around in NumPy
-_INTEGERS: dict[str, Any] = {"int8": nw.Int8, "int16": nw.Int16, "int32": nw.Int32}
-_BOUNDS = {
-    name: (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    for name, bits in (("int8", 8), ("int16", 16), ("int32", 32))
-}
 _LARGEST_32 = float(np.finfo(np.float32).max)
 
 
@@ -105,7 +106,7 @@ class DtypeReducer(Stage):
             elif values.dtype.is_integer():
                 self._learn_integer(name, values)
             elif values.dtype == nw.Float64:
-                outside = _lossy(values)
+                outside = lossy(values)
                 if not outside:
                     self.dtypes_[name] = "float32"
                 self.choices_[name] = (
@@ -119,8 +120,8 @@ class DtypeReducer(Stage):
                 self.choices_[name] = f"unchanged: {values.dtype}"
 
     def _learn_integer(self, name: str, values: nw.Series[Any]) -> None:
-        smallest = _smallest_integer(values)
-        if smallest is None or values.dtype == _INTEGERS[smallest]:
+        smallest = smallest_integer(values.min(), values.max())
+        if smallest is None or values.dtype == INTEGERS[smallest]:
             self.choices_[name] = f"unchanged: from {values.min()!r} to {values.max()!r}"
             return
         self.dtypes_[name] = smallest
@@ -128,7 +129,7 @@ class DtypeReducer(Stage):
 
     def _learn_levels(self, name: str, values: nw.Series[Any]) -> None:
         n_levels = values.n_unique()
-        if values.len() < self.min_category_repeats * n_levels:
+        if not becomes_category(values.len(), n_levels, self.min_category_repeats):
             self.choices_[name] = f"unchanged: {n_levels} levels in {values.len()} values"
             return
         self.dtypes_[name] = "category"
@@ -140,8 +141,8 @@ class DtypeReducer(Stage):
         for name, dtype in frame.collect_schema().items():
             column, learnt = nw.col(name), self.dtypes_.get(name)
             outside: nw.Expr = nw.lit(0)
-            if learnt in _BOUNDS and dtype.is_integer():
-                low, high = _BOUNDS[learnt]
+            if learnt in BOUNDS and dtype.is_integer():
+                low, high = BOUNDS[learnt]
                 outside = ((column < low) | (column > high)).sum()
             elif learnt == "float32" and dtype == nw.Float64:
                 # NaN and infinities are the same in four bytes
@@ -167,29 +168,12 @@ class DtypeReducer(Stage):
             known = self.levels_[series.name]
             unseen = set(series.unique().drop_nulls()) - set(known)
             return series.cast(nw.Enum([*known, *sorted(unseen)]))
-        if learnt == "float32" and series.dtype == nw.Float64 and not _lossy(series):
+        if learnt == "float32" and series.dtype == nw.Float64 and not lossy(series):
             return series.cast(nw.Float32)
-        if learnt in _INTEGERS and series.dtype.is_integer():
-            needed = _smallest_integer(series)
+        if learnt in INTEGERS and series.dtype.is_integer():
+            needed = smallest_integer(series.min(), series.max())
             if needed is None:
                 return series
-            wider = max(learnt, needed, key=list(_INTEGERS).index)
-            return series.cast(_INTEGERS[wider])
+            wider = max(learnt, needed, key=list(INTEGERS).index)
+            return series.cast(INTEGERS[wider])
         return series
-
-
-def _smallest_integer(values: nw.Series[Any]) -> str | None:
-    """Return the smallest signed dtype that holds the values; None where that is eight bytes."""
-    low, high = values.min(), values.max()
-    if low is None or high is None:
-        return next(iter(_INTEGERS))
-    return next(
-        (name for name, (least, most) in _BOUNDS.items() if least <= low and high <= most),
-        None,
-    )
-
-
-def _lossy(values: nw.Series[Any]) -> int:
-    """Count the values that four bytes do not hold exactly."""
-    exact = values.cast(nw.Float32).cast(nw.Float64) == values
-    return int((~exact & ~values.is_nan()).sum())

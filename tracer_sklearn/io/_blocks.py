@@ -1,0 +1,305 @@
+"""Cutting a stream of UTF-8 into blocks of whole records, with the limits enforced on the way.
+
+A block whose quotes are all well placed is *clean*: a fast reader may take it. Any other is cut
+into records one by one. Which of the two happens is decided here, from the bytes alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracer_sklearn.exceptions import IngestionError
+from tracer_sklearn.io._records import Lexer, Record
+from tracer_sklearn.io.dialect import Dialect, one_line_end
+from tracer_sklearn.io.limits import IngestionLimits
+
+BLOCK_BYTES = 8 << 20
+# lines of the end of a file that are looked at one by one
+_TAIL_LINES = 64
+# no number has so many digits, and some readers take minutes over one
+_MOST_DIGITS = 100_000
+_DIGITS = re.compile(rb"[0-9]{%d}" % _MOST_DIGITS)
+_LF = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Whole records: as clean bytes, or one by one.
+
+    Attributes
+    ----------
+    data : bytes
+        Clean text with line feeds; empty where there are records.
+    line, n_lines, n_records : int
+        Where it starts, and its size.
+    quoted : bool
+        Whether there are quotes in the text.
+    records : list of Record or None
+        The records of a block that is not clean.
+    """
+
+    line: int
+    n_lines: int
+    n_records: int
+    data: bytes = b""
+    quoted: bool = False
+    records: list[Record] | None = None
+
+
+def line_chunks(chunks: Iterator[bytes], line_end: str) -> Iterator[bytes]:
+    """Turn all line ends into line feeds; a chunk never ends inside a line end."""
+    carry = b""
+    for chunk in chunks:
+        if not carry and b"\r" not in chunk:
+            yield chunk
+            continue
+        chunk = carry + chunk
+        # CR CR LF may be cut after its first or second byte
+        kept = len(chunk.rstrip(b"\r"))
+        kept = max(kept, len(chunk) - 2)
+        carry = chunk[kept:]
+        yield one_line_end(chunk[:kept], line_end)
+    if carry:
+        yield one_line_end(carry, line_end)
+
+
+class Cutter:
+    """Cuts chunks of text with line feeds into blocks.
+
+    Parameters
+    ----------
+    chunks : iterator of bytes
+        UTF-8 with line feeds, of any sizes.
+    dialect : Dialect
+        How cells are separated.
+    limits : IngestionLimits
+        What a row may cost.
+    name : str
+        What errors call the file.
+    line : int
+        Number of the first line.
+    """
+
+    def __init__(
+        self,
+        chunks: Iterator[bytes],
+        dialect: Dialect,
+        limits: IngestionLimits,
+        name: str,
+        line: int = 1,
+    ) -> None:
+        self._chunks = chunks
+        self._dialect = dialect
+        self._limits = limits
+        self._name = name
+        self._line = line
+        self._lexer: Lexer | None = None
+        # what is one byte wide and doubles its quotes can be checked and read fast
+        self._checkable = not (dialect.escape or dialect.skips_blanks) and dialect.quote.isascii()
+
+    def __iter__(self) -> Iterator[Block]:
+        """Yield the blocks; the last lines of the file come as records."""
+        held = b""
+        for data in self._gathered():
+            if held:
+                yield from self._cut(held, last=False)
+                held = self._rest
+            held = held + data if held else data
+        if held:
+            yield from self._cut(held, last=True)
+        if self._lexer is not None and self._lexer.open_line is not None:
+            raise self._refused(
+                "a quote is opened that is never closed", "mend the line", self._lexer.open_line
+            )
+
+    def _gathered(self) -> Iterator[bytes]:
+        """Yield pieces of at least a block but for the last."""
+        parts: list[bytes] = []
+        size = 0
+        for chunk in self._chunks:
+            at = 0
+            while at < len(chunk):
+                piece = chunk[at : at + BLOCK_BYTES] if len(chunk) > BLOCK_BYTES else chunk
+                at += len(piece)
+                parts.append(piece)
+                size += len(piece)
+                if size >= BLOCK_BYTES:
+                    yield b"".join(parts) if len(parts) > 1 else parts[0]
+                    parts, size = [], 0
+        if size:
+            yield b"".join(parts)
+
+    def _cut(self, data: bytes, *, last: bool) -> Iterator[Block]:
+        """Yield the whole records of the data; keep the rest."""
+        self._rest = b""
+        if self._lexer is None and self._checkable:
+            ends = self._record_ends(data)
+            if ends is not None:
+                yield from self._clean(data, ends, last=last)
+                return
+        yield from self._one_by_one(data, last=last)
+
+    def _record_ends(self, data: bytes) -> np.ndarray | None:
+        """Return where records end, or None where quotes are not well placed."""
+        values = np.frombuffer(data, dtype=np.uint8)
+        ends = np.flatnonzero(values == _LF)
+        quote, delimiter = ord(self._dialect.quote), ord(self._dialect.delimiter)
+        if self._dialect.quote.encode() not in data:
+            return ends
+        quotes = np.flatnonzero(values == quote)
+        if len(ends):
+            ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+        if not len(ends):
+            return ends
+        quotes = quotes[: np.searchsorted(quotes, ends[-1])]
+        opening, closing = quotes[0::2], quotes[1::2]
+        before = values[opening - 1]
+        good = (before == delimiter) | (before == _LF) | (opening == 0)
+        # the second of a doubled quote opens nothing
+        good[1:] |= opening[1:] == closing[:-1] + 1
+        after = values[closing + 1]
+        well = (after == delimiter) | (after == _LF) | (after == quote)
+        return ends if bool(good.all()) and bool(well.all()) else None
+
+    def _clean(self, data: bytes, ends: np.ndarray, *, last: bool) -> Iterator[Block]:
+        cut = int(ends[-1]) + 1 if len(ends) else 0
+        self._check_rows(data, ends)
+        tail = b""
+        if last:
+            # footers are found one by one
+            keep = max(0, len(ends) - _TAIL_LINES)
+            start = int(ends[keep - 1]) + 1 if keep else 0
+            data, tail, ends, cut = data[:start], data[start:], ends[:keep], start
+        self._rest = data[cut:]
+        if len(self._rest) > self._limits.max_row_bytes:
+            raise self._refused(
+                f"a row of more than {self._limits.max_row_bytes:,} bytes",
+                "close its quote, or raise `max_row_bytes` of the limits",
+                self._line + len(ends),
+            )
+        if cut:
+            text = data[:cut] if cut < len(data) else data
+            quoted = self._dialect.quote.encode() in text
+            n_lines = text.count(b"\n") if quoted else len(ends)
+            yield Block(self._line, n_lines, len(ends), data=text, quoted=quoted)
+            self._line += n_lines
+        if tail:
+            yield from self._one_by_one(tail, last=True)
+
+    def _one_by_one(self, data: bytes, *, last: bool) -> Iterator[Block]:
+        cut = len(data) if last else data.rfind(b"\n") + 1
+        self._rest = data[cut:]
+        if self._lexer is None:
+            self._lexer = Lexer(self._dialect, self._line)
+        if cut:
+            longest = self._check_lines(data[:cut])
+            text = data[:cut].decode("utf-8", "replace")
+            records = []
+            for record in self._lexer.feed(text):
+                self._check_record(record, longest)
+                records.append(record)
+            self._line = self._lexer.next_line
+            if records:
+                n_lines = sum(record.n_lines for record in records)
+                yield Block(records[0].line, n_lines, len(records), records=records)
+        still_open = self._lexer.open_line is not None
+        if still_open and self._lexer.open_length > self._limits.max_field_bytes:
+            raise self._refused(
+                "a quote is opened that is not closed within "
+                f"{self._limits.max_field_bytes:,} bytes",
+                "mend the line, or raise `max_field_bytes` of the limits",
+                self._lexer.open_line,
+            )
+        if not still_open:
+            self._lexer = None
+        if len(self._rest) > self._limits.max_row_bytes:
+            raise self._row_too_long(self._line)
+
+    # -- limits --------------------------------------------------------------------------------
+
+    def _check_rows(self, data: bytes, ends: np.ndarray) -> None:
+        """Refuse rows that are too long, too wide, or hold a cell that is too long."""
+        limits = self._limits
+        if not len(ends):
+            self._check_row(data, self._line)
+            return
+        lengths = np.diff(ends, prepend=-1)
+        suspicious = np.flatnonzero(lengths > min(limits.max_columns, limits.max_field_bytes))
+        for at in suspicious:
+            start = int(ends[at] - lengths[at] + 1)
+            self._check_row(data[start : int(ends[at])], self._line + int(at))
+
+    def _check_lines(self, data: bytes) -> int:
+        """Refuse lines that no record can have; return the length of the longest."""
+        values = np.frombuffer(data, dtype=np.uint8)
+        ends = np.flatnonzero(values == _LF)
+        longest = int(np.diff(ends, prepend=-1, append=len(data)).max()) if len(ends) else len(data)
+        if longest > self._limits.max_row_bytes:
+            raise self._row_too_long(self._line)
+        return longest
+
+    def _check_row(self, row: bytes, line: int) -> None:
+        limits, dialect = self._limits, self._dialect
+        if len(row) > limits.max_row_bytes:
+            raise self._row_too_long(line)
+        mark, quote = re.escape(dialect.delimiter.encode()), re.escape(dialect.quote.encode())
+        in_quotes = re.compile(quote + b"[^" + quote + b"]*" + quote)
+        bare = in_quotes.sub(b"", row) if dialect.quote.encode() in row else row
+        if bare.count(dialect.delimiter.encode()) >= limits.max_columns:
+            raise self._too_wide(line)
+        if len(row) > min(limits.max_field_bytes, _MOST_DIGITS):
+            cell = quote + b"[^" + quote + b"]*" + quote + b"|[^" + mark + quote + b"]+"
+            longest = max((len(found.group()) for found in re.finditer(cell, row)), default=0)
+            if longest > limits.max_field_bytes:
+                raise self._cell_too_long(line)
+            self._check_digits(row, line)
+
+    def _check_record(self, record: Record, longest: int) -> None:
+        limits = self._limits
+        if len(record.cells) > limits.max_columns:
+            raise self._too_wide(record.line)
+        if record.n_lines > 1 or longest > min(_MOST_DIGITS, limits.max_field_bytes):
+            size = 0
+            for cell in record.cells:
+                length = len(cell) if len(cell) * 4 < _MOST_DIGITS else len(cell.encode())
+                size += length
+                if length > limits.max_field_bytes:
+                    raise self._cell_too_long(record.line)
+                if length > _MOST_DIGITS:
+                    self._check_digits(cell.encode(), record.line)
+            if size > limits.max_row_bytes:
+                raise self._row_too_long(record.line)
+
+    def _check_digits(self, text: bytes, line: int) -> None:
+        if _DIGITS.search(text):
+            raise self._refused(
+                f"a number of more than {_MOST_DIGITS:,} digits", "mend the line", line
+            )
+
+    def _too_wide(self, line: int) -> IngestionError:
+        return self._refused(
+            f"a row of more than {self._limits.max_columns:,} columns",
+            "check the delimiter, or raise `max_columns` of the limits",
+            line,
+        )
+
+    def _cell_too_long(self, line: int) -> IngestionError:
+        return self._refused(
+            f"a cell of more than {self._limits.max_field_bytes:,} bytes",
+            "close its quote, or raise `max_field_bytes` of the limits",
+            line,
+        )
+
+    def _row_too_long(self, line: int) -> IngestionError:
+        return self._refused(
+            f"a row of more than {self._limits.max_row_bytes:,} bytes",
+            "close its quote, or raise `max_row_bytes` of the limits",
+            line,
+        )
+
+    def _refused(self, reason: str, advice: str, line: int | None) -> IngestionError:
+        return IngestionError.from_reason(self._name, reason, advice, line=line)

@@ -1,0 +1,232 @@
+"""What becomes of each record below the header: row, mended row, set aside, footer, new table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from tracer_sklearn._text.missing import SPACES
+from tracer_sklearn.io._account import Account, Notes, OtherTable
+from tracer_sklearn.io._cells import is_blank, look
+from tracer_sklearn.io._names import is_header_again
+from tracer_sklearn.io._records import Record
+from tracer_sklearn.io._shape import Shape
+
+_TOTAL = re.compile(
+    r"(?:(?:grand|sub|over)[- ]?)?(?:total|totals|totaal|totale|totaux|totales|sum|sums|summe|"
+    r"gesamt|gesamtsumme|insgesamt|zwischensumme|somme|suma|soma|razem|celkem|summa|yhteensä|toplam|"
+    r"итого|всего|合計|合计|總計|总计)(?: (?:general|général|generale|geral|overall))?\s*:?",
+    re.IGNORECASE,
+)
+_PROSE = re.compile(
+    r"\s*[*†‡(\[]?\s*(?:source|sources|note|notes|quelle|quellen|anmerkung|fuente|nota|notas|fonte|"
+    r"bron|légende|legend|legende|remark|remarks|disclaimer|copyright|©|generated|exported|"
+    r"erstellt|report|footnote|fußnote|end of|ende|fin de|data (?:as|from|provided)|"
+    r"as of|stand:|rows?:|records?:|count:)\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+# so many last rows may be totals and footers
+_HELD = 10
+
+Fail = Callable[[Record, str], Exception]
+
+
+class Body:
+    """Sorts the records below the header; keeps the last ones back until what follows is known.
+
+    Parameters
+    ----------
+    shape : Shape
+        What the table looks like.
+    account : Account
+        Where everything is counted.
+    fail : callable
+        Makes the error of a bad record; None where bad records are mended or set aside.
+    """
+
+    def __init__(self, shape: Shape, account: Account, fail: Fail | None) -> None:
+        self.shape = shape
+        self.account = account
+        self._fail = fail
+        self._held: list[Record] = []
+        self._suspects: list[tuple[Record, str]] = []
+        self._gap = False
+        self._other: OtherTable | None = None
+        self._opening: list[Record] = []
+        self._dense = any(
+            expected == "number" and share > 0.9
+            for expected, share in zip(shape.looks, shape.filled, strict=False)
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing is pending that the next record could decide."""
+        return not (self._gap or self._suspects or self._other)
+
+    def feed(self, records: Iterable[Record]) -> list[list[str]]:
+        """Take records, give back rows of the table's width."""
+        rows: list[list[str]] = []
+        for record in records:
+            self._take(record, rows)
+        return rows
+
+    def release(self) -> list[list[str]]:
+        """Give back the rows that were held, because rows follow."""
+        rows, self._held = self._counted(self._held), []
+        return rows
+
+    def close(self) -> list[list[str]]:
+        """Give back the last rows; what follows the table is named."""
+        held = self._held
+        last: list[tuple[Record, str]] = []
+        while held and (reason := self._ending(held[-1])):
+            last.append((held.pop(), reason))
+        for record, reason in reversed(last):
+            self.account.footer.add(record, reason)
+        for record, _ in self._suspects:
+            self.account.footer.add(record, "below the table")
+        self._suspects = []
+        self._held = []
+        self._settle_table()
+        return self._counted(held)
+
+    def _counted(self, records: list[Record]) -> list[list[str]]:
+        self.account.add_rows(len(records), sum(record.n_lines for record in records))
+        return [record.cells for record in records]
+
+    def _take(self, record: Record, rows: list[list[str]]) -> None:
+        cells = record.cells
+        if is_blank(cells) and (self.shape.width > 1 or cells == [""]):
+            self.account.blank += record.n_lines
+            self._gap = True
+            return
+        if self._other is not None:
+            if self._gap and self._starts_table(cells):
+                self._open_table(record)
+            self._in_table(record)
+            self._gap = False
+            return
+        if self._suspicious(record):
+            return
+        mended = self._mended(record)
+        if mended is None:
+            self._gap = False
+            return
+        for suspect, reason in self._suspects:
+            self._put(self.account.set_aside, suspect, reason)
+        self._suspects = []
+        self._gap = False
+        self._held.append(mended)
+        if len(self._held) > _HELD:
+            rows += self._counted(self._held[:-_HELD])
+            del self._held[:-_HELD]
+
+    def _suspicious(self, record: Record) -> bool:
+        """Tell a record that may not belong to the table any more, and remember it."""
+        cells, shape = record.cells, self.shape
+        if shape.header and is_header_again(cells, shape.found):
+            self._put(self.account.set_aside, record, "the header again")
+            self._gap = False
+            return True
+        if self._gap and self._starts_table(cells):
+            self._open_table(record)
+            for suspect, _ in self._suspects:
+                self._in_table(suspect)
+            self._suspects = []
+            self._in_table(record)
+            self._gap = False
+            return True
+        held = [at for at, cell in enumerate(cells) if cell.strip(SPACES)]
+        good, _ = shape.agrees(cells)
+        pending = self._gap or bool(self._suspects)
+        few = shape.width > 1 and len(held) * 2 <= max(2, shape.width - 1) and not good
+        if (len(cells) == 1 < shape.width and not good) or (pending and few and self._odd(cells)):
+            self._suspects.append((record, "a line of text, not a row"))
+            return True
+        return False
+
+    def _odd(self, cells: list[str]) -> bool:
+        """Tell cells that rows of this table do not look like."""
+        held = [cell for cell in cells if cell.strip(SPACES)]
+        return self._dense or len(cells) != self.shape.width or len(held) == 1
+
+    def _starts_table(self, cells: list[str]) -> bool:
+        """Tell the header of another table: names where the columns hold something else."""
+        held = [cell for cell in cells if cell.strip(SPACES)]
+        if (
+            len(held) < 2
+            or _PROSE.fullmatch(held[0])
+            or any(look(cell) not in ("text", "flag") for cell in held)
+        ):
+            return False
+        good, bad = self.shape.agrees(cells)
+        if any(self.shape.looks):
+            wide = len(held) * 2 > self.shape.width or (len(cells) != self.shape.width)
+            return bad > 0 and not good and wide and len(held) == len(cells.copy())
+        return len(held) == len(cells) != self.shape.width
+
+    def _open_table(self, record: Record) -> None:
+        self._settle_table()
+        names = [cell.strip(SPACES) for cell in record.cells]
+        self._opening = []
+        self._other = OtherTable(line=record.line, names=names)
+        self.account.tables.append(self._other)
+
+    def _in_table(self, record: Record) -> None:
+        if self._other is not None:
+            self._other.line = min(self._other.line, record.line)
+            self._other.n_records += 1
+            self._other.n_lines += record.n_lines
+            self._opening = [*self._opening[:1], record]
+
+    def _settle_table(self) -> None:
+        """Take names without rows for the line of text that they are."""
+        if self._other is not None and self._other.n_records == 1:
+            self.account.tables.remove(self._other)
+            self.account.footer.add(self._opening[0], "a line of text below the table")
+
+    def _mended(self, record: Record) -> Record | None:
+        """Return a record of the table's width, or None where it was set aside."""
+        cells, width = record.cells, self.shape.width
+        if len(cells) == width:
+            return record
+        good, bad = self.shape.agrees(cells)
+        found = f"{len(cells)} cells where the table has {width}"
+        if len(cells) < width:
+            if 2 * len(cells) < width and not good:
+                self._put(self.account.set_aside, record, found)
+                return None
+            if len(cells) < width - 1 and bad > good:
+                self._put(self.account.set_aside, record, f"{found}, and they do not fit")
+                return None
+            self._put(self.account.padded, record, found)
+            return Record(record.line, record.n_lines, [*cells, *[""] * (width - len(cells))])
+        if not is_blank(cells[width:]):
+            good, bad = self.shape.agrees(cells[:width])
+            if bad:
+                self._put(self.account.set_aside, record, f"{found}, and they do not fit")
+                return None
+            found += ", the last ones were dropped"
+        self._put(self.account.cut, record, found)
+        return Record(record.line, record.n_lines, cells[:width])
+
+    def _put(self, notes: Notes, record: Record, reason: str) -> None:
+        if self._fail is not None:
+            raise self._fail(record, reason)
+        notes.add(record, reason)
+
+    def _ending(self, record: Record) -> str:
+        """Say why one of the last rows is none, or return an empty string."""
+        cells, looks = record.cells, self.shape.looks
+        held = [(at, cell.strip(SPACES)) for at, cell in enumerate(cells) if cell.strip(SPACES)]
+        if not held or self.shape.width < 2:
+            return ""
+        at, first = held[0]
+        texts = [cell for place, cell in held[1:] if looks[place] is None]
+        numbers = [cell for place, cell in held[1:] if looks[place] == "number"]
+        if _TOTAL.fullmatch(first) and numbers and not texts and look(first) != looks[at]:
+            return "a row of totals"
+        if len(held) == 1 and look(first) == "text" and (looks[at] is not None or self._dense):
+            prose = _PROSE.fullmatch(first) or len(first.split()) > 2 or looks[at] is not None
+            return "a line of text below the table" if prose else ""
+        return ""

@@ -1,0 +1,75 @@
+"""What a cell looks like, for finding dialects, headers and footers. Values are read elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from tracer_sklearn._text.missing import MISSING_WORDS, SPACES, missing_pattern
+
+Look = Literal["empty", "number", "date", "flag", "text"]
+
+_UNIT = r"(?:%|[$€£¥₹]|k|tsd|mio|mln|mrd|bn|m|eur|usd|gbp|chf|sek|nok|dkk|pln|czk|kr|zł|kč)\.?"
+_NUMBER = re.compile(
+    rf"[-+−(]*\s*(?:{_UNIT}\s*)?[-+−(]*\s*(?:[0-9][0-9.,'’ \u00a0\u202f]*|[.,][0-9]+)"
+    rf"(?:e[-+]?[0-9]{{1,3}})?\s*(?:{_UNIT}\s*)?\)?\s*[-−]?",
+    re.IGNORECASE,
+)
+_CLOCK = r"[0-9]{1,2}[:h.][0-9]{2}(?:[:.][0-9]{2}(?:[.,][0-9]+)?)?(?:\s*[ap]\.?m\.?)?"
+_DATE = re.compile(
+    r"(?:[0-9]{1,4}(?P<mark>[-/.])[0-9]{1,2}(?:(?P=mark)[0-9]{1,4})?"
+    r"|[0-9]{1,2}\.?[-/ .]\s?[^\W\d_]{3,10}\.?[-/ .,]\s?[0-9]{2,4}"
+    r"|[^\W\d_]{3,10}\.?[- ][0-9]{1,2},?[- ][0-9]{2,4}"
+    r"|[12][0-9]{3}[- ][^\W\d_]{3,10}\.?)"
+    rf"(?:(?:\s|T|,\s?){_CLOCK}\s*(?:Z|UTC|GMT|[-+][0-9]{{2}}:?[0-9]{{2}})?)?",
+)
+_TIME = re.compile(_CLOCK, re.IGNORECASE)
+_MISSING = re.compile(missing_pattern(MISSING_WORDS))
+_FLAGS = frozenset(
+    (
+        *("yes", "no", "y", "n", "true", "false", "t", "f", "ja", "nein", "nee", "oui", "non"),
+        *("si", "sí", "sì", "não", "nao", "sim", "tak", "nie", "ano", "ne"),
+    )
+)
+_YEAR = re.compile("(?:19|20)[0-9]{2}")
+
+# cells longer than this are prose
+_LONGEST = 60
+
+
+def look(cell: str) -> Look:
+    """Tell what a cell looks like.
+
+    Examples
+    --------
+    >>> [look(cell) for cell in ("1.234,50 €", "31/12/2024", "n/a", "Yes", "Anna")]
+    ['number', 'date', 'empty', 'flag', 'text']
+    """
+    text = cell.strip(SPACES)
+    if not text or (len(text) <= _LONGEST and _MISSING.match(text)):
+        return "empty"
+    if len(text) > _LONGEST:
+        return "text"
+    if any(char.isdigit() for char in text):
+        if _DATE.fullmatch(text) and not _is_decimal(text):
+            return "date"
+        if _NUMBER.fullmatch(text):
+            return "number"
+        if _TIME.fullmatch(text):
+            return "date"
+        return "text"
+    return "flag" if text.casefold() in _FLAGS else "text"
+
+
+def is_blank(cells: list[str]) -> bool:
+    """Tell a record without a single character other than white space."""
+    return not any(cell and cell.strip(SPACES) for cell in cells)
+
+
+def is_year(cell: str) -> bool:
+    """Tell a cell that may be the name of a year's column."""
+    return _YEAR.fullmatch(cell.strip(SPACES)) is not None
+
+
+def _is_decimal(text: str) -> bool:
+    return text.count(".") == 1 and text.replace(".", "", 1).isdigit()

@@ -1,0 +1,120 @@
+"""From text to typed columns, by formats that all cells of a column decide.
+
+A column is learnt from all of its cells, which costs a look at every distinct one. Numbers and
+dates in their plainest notation can be proven to be just that while they are converted, block
+by block; `Plain` does so, and gives up at the first cell that could change what is learnt.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+import narwhals.stable.v2 as nw
+import polars as pl
+
+from tracer_sklearn._dtypes import becomes_category, is_lossy, smallest_integer
+from tracer_sklearn._text import (
+    ColumnFormat,
+    Learnt,
+    account_for,
+    apply_format,
+    learn_format,
+    mask,
+)
+from tracer_sklearn.io._asked import Wish
+from tracer_sklearn.io.report import ColumnReport
+
+# distinct values are counted among so many rows
+_MOST_DISTINCT = 1_000_000
+_MIN_REPEATS = 2.0
+
+
+def read_column(
+    text: pl.Series, wish: Wish, *, decimal: str, day_first: bool | None = None
+) -> tuple[pl.Series, Learnt]:
+    """Return the typed values of a column of text, and the account of how they were read."""
+    if wish.format is not None:
+        learnt = account_for(text, wish.format, "frozen by `schema`")
+    else:
+        learnt = learn_format(text, kind=wish.kind, decimal=decimal or None, day_first=day_first)
+    return apply_format(text, learnt.format), learnt
+
+
+def day_first_of(formats: Iterable[ColumnFormat]) -> bool | None:
+    """Return the order of day and month that the decided columns share, or None."""
+    orders = set()
+    for format in formats:
+        for template in format.formats:
+            day, month = template.find("%d"), template.find("%m")
+            if day >= 0 and month >= 0 and not template.startswith(("%Y", "%y")):
+                orders.add(day < month)
+    return orders.pop() if len(orders) == 1 else None
+
+
+def describe(values: pl.Series, learnt: Learnt, cell: str, original: str) -> ColumnReport:
+    """Return the account of one column; ``cell`` is one of its cells."""
+    missing = values.null_count()
+    low, high = _ends(values)
+    counted = values.head(_MOST_DISTINCT)
+    return ColumnReport(
+        name=values.name,
+        original=original,
+        kind=learnt.format.kind,
+        format=learnt.format.to_dict(),
+        why=learnt.why,
+        nullable=missing > 0,
+        missing=missing,
+        missing_share=missing / max(1, values.len()),
+        failures=learnt.n_failures,
+        examples=list(learnt.examples),
+        minimum=low,
+        maximum=high,
+        distinct=counted.n_unique() - (counted.null_count() > 0),
+        distinct_rows=counted.len(),
+        pattern=mask(cell),
+    )
+
+
+def reduced_bytes(values: pl.Series, account: ColumnReport) -> int:
+    """Return what a column takes in the smallest dtype that loses nothing."""
+    rows = values.len()
+    if values.dtype == pl.Int64:
+        smallest = smallest_integer(values.min(), values.max())
+        return rows * (int(smallest.removeprefix("int")) // 8 if smallest else 8)
+    if values.dtype == pl.Float64:
+        return rows * (8 if is_lossy(nw.from_native(values.drop_nulls(), series_only=True)) else 4)
+    if values.dtype == pl.String:
+        held = rows - account.missing
+        size = text_bytes(values)
+        if not becomes_category(min(held, account.distinct_rows), account.distinct, _MIN_REPEATS):
+            return size
+        # codes of one, two or four bytes, and each level once
+        width = next(w for w in (1, 2, 4) if account.distinct < 2 ** (8 * w - 1))
+        return rows * width + int(account.distinct * (size / max(1, rows)))
+    return int(values.estimated_size())
+
+
+def text_bytes(values: pl.Series) -> int:
+    """Return what text takes with an offset of eight bytes for each cell, as in pandas."""
+    return int(values.str.len_bytes().sum() or 0) + 8 * (values.len() + 1)
+
+
+def table_bytes(frame: pl.DataFrame) -> int:
+    """Return what a table takes."""
+    return sum(
+        text_bytes(column) if column.dtype == pl.String else int(column.estimated_size())
+        for column in frame.iter_columns()
+    )
+
+
+def _ends(values: pl.Series) -> tuple[int | float | str | None, int | float | str | None]:
+    if not (values.dtype.is_numeric() or values.dtype.is_temporal()):
+        return None, None
+    return _plain(values.min()), _plain(values.max())
+
+
+def _plain(value: object) -> int | float | str | None:
+    if isinstance(value, dt.datetime):
+        return value.isoformat()
+    return value if isinstance(value, int | float) else None

@@ -1,0 +1,267 @@
+"""Opening a file as a table: encoding, dialect and shape from its first lines."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tracer_sklearn.exceptions import IngestionError
+from tracer_sklearn.io._account import Account, lines_of
+from tracer_sklearn.io._blocks import BLOCK_BYTES, Block, Cutter, line_chunks
+from tracer_sklearn.io._body import Body, Fail
+from tracer_sklearn.io._cells import is_blank
+from tracer_sklearn.io._records import Record, records_of
+from tracer_sklearn.io._rows import Piece, pieces_of
+from tracer_sklearn.io._shape import Shape, find_shape
+from tracer_sklearn.io._source import Source
+from tracer_sklearn.io.dialect import DELIMITERS, Dialect, detect_dialect, line_end_of
+from tracer_sklearn.io.encoding import EncodingGuess, detect_encoding, to_utf8, utf8_chunks
+from tracer_sklearn.io.limits import IngestionLimits
+
+# the dialect, the header and the looks of columns are found in so many bytes
+_SAMPLE_BYTES = 128 << 10
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the user said about a file; "auto" finds out.
+
+    Attributes
+    ----------
+    encoding, delimiter, decimal : str
+        As in `read_csv`.
+    header : str, int or None
+        "auto", the line of the header, or None where there is none.
+    on_bad_lines : str
+        "set_aside" or "error".
+    wanted : tuple of str
+        Names of columns that are known to be there.
+    """
+
+    encoding: str = "auto"
+    delimiter: str = "auto"
+    header: str | int | None = "auto"
+    decimal: Literal["auto", ".", ","] = "auto"
+    on_bad_lines: str = "set_aside"
+    wanted: tuple[str, ...] = ()
+
+
+@dataclass
+class Opened:
+    """A table in a file: what was decided, and its rows as text.
+
+    Attributes
+    ----------
+    source, guess, dialect, shape
+        What was decided.
+    decimal : str
+        The decimal mark, or empty.
+    account : Account
+        Complete when the rows were read to the end.
+    timings : dict of str to float
+        Seconds by step.
+    """
+
+    source: Source
+    guess: EncodingGuess
+    dialect: Dialect
+    shape: Shape
+    decimal: Literal["", ".", ","]
+    account: Account
+    timings: dict[str, float]
+    _body: Body = field(repr=False)
+    _chunks: Iterator[bytes] = field(repr=False)
+    _first_line: int = 1
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield the rows as text, once."""
+        cutter = Cutter(
+            self._chunks, self.dialect, self.source.limits, self.source.name, self._first_line
+        )
+        return pieces_of(self._counted(cutter), self._body, self.dialect)
+
+    def _counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        for block in blocks:
+            self.account.lines += block.n_lines
+            yield block
+
+
+def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
+    """Decide how a file is read.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    words : Words
+        What the user said.
+    whole : bool
+        Whether the file is held in memory at once, or read twice in chunks: once for its
+        encoding, once for its rows.
+    """
+    began = time.perf_counter()
+    if whole:
+        data = source.read()
+        read = time.perf_counter()
+        guess = detect_encoding(_with_line_feeds(data), encoding=words.encoding)
+        text = to_utf8(data, guess, name=source.name)
+        del data
+        raw: Iterator[bytes] = _slices(text)
+    else:
+        read = began
+        guess = detect_encoding(map(_with_line_feeds, source.chunks()), encoding=words.encoding)
+        raw = utf8_chunks(source, guess)
+    decoded = time.perf_counter()
+    head, raw = _head(raw, source.limits)
+    line_end = line_end_of(head)
+    chunks = line_chunks(raw, line_end)
+    sample, chunks = _sample(chunks, source)
+    delimiter = None if words.delimiter == "auto" else words.delimiter
+    dialect = detect_dialect(sample, delimiter=delimiter, line_end=line_end)
+    records = list(records_of(sample, dialect))
+    if not any(not is_blank(record.cells) for record in records):
+        raise IngestionError.from_reason(
+            source.name, "it holds no table, not even a header", "export it again"
+        )
+    shape = find_shape(records, header=words.header, wanted=words.wanted)
+    if shape.width > source.limits.max_columns:
+        raise _too_wide(source, source.limits)
+    account = Account()
+    first = _above(records, shape, account)
+    decimal = shape.decimal if words.decimal == "auto" else words.decimal
+    decided = time.perf_counter()
+    return Opened(
+        source,
+        guess,
+        dialect,
+        shape,
+        decimal,
+        account,
+        {"read": read - began, "encoding": decoded - read, "detection": decided - decoded},
+        Body(shape, account, _failing(source) if words.on_bad_lines == "error" else None),
+        _without_lines(chunks, first - 1),
+        first,
+    )
+
+
+def _with_line_feeds(data: bytes) -> bytes:
+    """Replace lone carriage returns, which would make Macintosh encodings too likely."""
+    head = data[:_SAMPLE_BYTES]
+    if b"\r" not in head or b"\n" in head or b"\0" in head:
+        return data
+    return data.replace(b"\r", b"\n")
+
+
+def _slices(text: bytes) -> Iterator[bytes]:
+    return (text[at : at + BLOCK_BYTES] for at in range(0, len(text), BLOCK_BYTES))
+
+
+def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest
+
+
+def _head(chunks: Iterator[bytes], limits: IngestionLimits) -> tuple[bytes, Iterator[bytes]]:
+    """Return the beginning of a stream, at least a sample with a line end, and all of it."""
+    parts: list[bytes] = []
+    size, ended = 0, False
+    for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        ended = ended or b"\n" in chunk or b"\r" in chunk[:-2]
+        if (size >= _SAMPLE_BYTES and ended) or size > limits.max_row_bytes:
+            break
+    head = b"".join(parts)
+    return head[:_SAMPLE_BYTES], _chained(head, chunks)
+
+
+def _sample(chunks: Iterator[bytes], source: Source) -> tuple[str, Iterator[bytes]]:
+    """Return whole lines from the beginning as text, and the whole stream."""
+    first = next(chunks, b"")
+    parts = [first]
+    size = len(first)
+    ended = b"\n" in first
+    for chunk in chunks:
+        parts.append(chunk)
+        size += len(chunk)
+        ended = ended or b"\n" in chunk
+        if (size >= _SAMPLE_BYTES and ended) or size > source.limits.max_row_bytes:
+            break
+    head = b"".join(parts)
+    following = next(chunks, b"")
+    if len(head) > _SAMPLE_BYTES or following:
+        cut = head.rfind(b"\n", 0, _SAMPLE_BYTES) + 1
+        cut = cut or head.find(b"\n") + 1 or len(head)
+    else:
+        cut = len(head)
+    sample = head[:cut]
+    if cut > _SAMPLE_BYTES // 2:
+        _refuse_wide(sample, source)
+    return sample.decode("utf-8", "replace"), _chained(head, _chained(following, chunks))
+
+
+def _refuse_wide(sample: bytes, source: Source) -> None:
+    """Refuse lines that no table has before they are split by every delimiter."""
+    limits = source.limits
+    longest = max(sample.split(b"\n"), key=len)
+    if len(longest) > limits.max_row_bytes:
+        raise IngestionError.from_reason(
+            source.name,
+            f"a row of more than {limits.max_row_bytes:,} bytes",
+            "raise `max_row_bytes` of the limits",
+            line=1,
+        )
+    if len(longest) > limits.max_columns:
+        bare = re.sub(rb'"[^"]*"', b"", longest)
+        if max(bare.count(mark.encode()) for mark in DELIMITERS[:-1]) >= limits.max_columns:
+            raise _too_wide(source, limits)
+
+
+def _too_wide(source: Source, limits: IngestionLimits) -> IngestionError:
+    return IngestionError.from_reason(
+        source.name,
+        f"a row of more than {limits.max_columns:,} columns",
+        "check the delimiter, or raise `max_columns` of the limits",
+        line=1,
+    )
+
+
+def _above(records: Sequence[Record], shape: Shape, account: Account) -> int:
+    """Account for what stands above the first row; return the line after it."""
+    for record in records[: shape.before]:
+        if is_blank(record.cells):
+            account.blank += record.n_lines
+        else:
+            account.above.add(record, "above the table")
+    account.header = lines_of(shape.header)
+    skipped = [*records[: shape.before], *shape.header]
+    lines = lines_of(skipped)
+    account.lines = lines
+    return lines + 1
+
+
+def _without_lines(chunks: Iterator[bytes], n_lines: int) -> Iterator[bytes]:
+    """Leave out the first lines of a stream."""
+    for chunk in chunks:
+        at = 0
+        while n_lines and at < len(chunk):
+            end = chunk.find(b"\n", at)
+            if end < 0:
+                at = len(chunk)
+                break
+            at, n_lines = end + 1, n_lines - 1
+        if at < len(chunk):
+            yield chunk[at:] if at else chunk
+
+
+def _failing(source: Source) -> Fail:
+    def fail(record: Record, reason: str) -> IngestionError:
+        return IngestionError.from_reason(
+            source.name, reason, "mend the line, or set on_bad_lines='set_aside'", line=record.line
+        )
+
+    return fail

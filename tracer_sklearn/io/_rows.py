@@ -1,0 +1,135 @@
+"""From blocks to tables of text, in order: clean blocks by a fast reader, all others by hand."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from tracer_sklearn.io._blocks import Block
+from tracer_sklearn.io._body import Body
+from tracer_sklearn.io._records import Record, records_of
+from tracer_sklearn.io.dialect import Dialect
+
+_THREADS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows of the table as text, and the clean block they came from, if any."""
+
+    table: pa.Table
+    block: Block | None = None
+
+
+def pieces_of(blocks: Iterable[Block], body: Body, dialect: Dialect) -> Iterator[Piece]:
+    """Yield all rows of the table as text, in order, and account for every line."""
+    shape = body.shape
+    places = [f"{place}" for place in range(shape.width)]
+
+    def records(block: Block) -> Iterable[Record]:
+        if block.records is not None:
+            return block.records
+        return records_of(block.data.decode("utf-8", "replace"), dialect, block.line)
+
+    def parse(block: Block) -> pa.Table | None:
+        if block.records is not None:
+            return None
+        table = read_text(block, dialect, places)
+        return table if table is not None and _is_plain(table, shape.found) else None
+
+    for block, table in _in_order(blocks, parse):
+        if table is None or not body.is_plain:
+            rows = body.feed(records(block))
+            if rows:
+                yield Piece(_as_table(rows, places))
+            continue
+        held = body.release()
+        if held:
+            yield Piece(_as_table(held, places))
+        body.account.add_rows(block.n_records, block.n_lines)
+        yield Piece(table, block)
+    rows = body.close()
+    if rows:
+        yield Piece(_as_table(rows, places))
+
+
+def read_text(
+    block: Block, dialect: Dialect, places: Sequence[str], wanted: Sequence[str] | None = None
+) -> pa.Table | None:
+    """Read a clean block as text; None where its rows are not all as wide as the table."""
+    names = list(places)
+    try:
+        table = pa.csv.read_csv(
+            pa.BufferReader(block.data),
+            read_options=pa.csv.ReadOptions(
+                use_threads=False, block_size=len(block.data) + 1, column_names=names
+            ),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char=dialect.quote if block.quoted else False,
+                double_quote=block.quoted,
+                escape_char=False,
+                newlines_in_values=block.quoted,
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                check_utf8=False,
+                column_types=dict.fromkeys(names, pa.string()),
+                strings_can_be_null=False,
+                quoted_strings_can_be_null=False,
+                include_columns=list(wanted) if wanted is not None else None,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return table if table.num_rows == block.n_records else None
+
+
+def _in_order(
+    blocks: Iterable[Block], work: Callable[[Block], pa.Table | None]
+) -> Iterator[tuple[Block, pa.Table | None]]:
+    """Work on a few blocks ahead, in threads; the order stays."""
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="tracer-csv") as pool:
+        ahead: deque[tuple[Block, Future[pa.Table | None]]] = deque()
+        try:
+            for block in blocks:
+                ahead.append((block, pool.submit(work, block)))
+                if len(ahead) > _THREADS:
+                    first, future = ahead.popleft()
+                    yield first, future.result()
+            while ahead:
+                first, future = ahead.popleft()
+                yield first, future.result()
+        finally:
+            for _, future in ahead:
+                future.cancel()
+
+
+def _is_plain(table: pa.Table, header: Sequence[str]) -> bool:
+    """Tell text without empty rows and without the header again."""
+    named = next((place for place, name in enumerate(header) if name), None)
+    if named is not None and pc.any(pc.equal(table.column(named), header[named])).as_py():
+        return False
+    empty = None
+    for column in table.columns:
+        blank = pc.less_equal(pc.binary_length(column), 0)
+        if not pc.any(blank).as_py():
+            return True
+        empty = blank if empty is None else pc.and_(empty, blank)
+    return empty is None or not pc.any(empty).as_py()
+
+
+def _as_table(rows: Sequence[Sequence[str]], places: Sequence[str]) -> pa.Table:
+    columns = zip(*rows, strict=True)
+    return pa.table(
+        {
+            place: pa.array(column, pa.string())
+            for place, column in zip(places, columns, strict=True)
+        }
+    )

@@ -1,0 +1,291 @@
+"""Where the table stands in a file: titles, header, first row, width and what columns hold."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+from tracer_sklearn._text.missing import SPACES
+from tracer_sklearn.io._cells import Look, is_blank, is_year, look
+from tracer_sklearn.io._names import join_header, unique_names
+from tracer_sklearn.io._records import Record
+
+_MOST_ROWS = 150
+_TYPED: tuple[Look, ...] = ("number", "date", "flag")
+# share of a column's cells that look alike before a stray one counts as a mistake
+_ALIKE = 0.75
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where the table stands and what its columns look like.
+
+    Attributes
+    ----------
+    width : int
+        Number of columns.
+    header : tuple of Record
+        The records of the header; empty where there is none.
+    before : int
+        Number of records above the header, or above the first row where there is none.
+    found, names : list of str
+        Names as they stand in the file, joined over the rows of the header; names made unique.
+    looks : tuple of str or None
+        What the cells of each column look like; None where they are free text or unknown.
+    filled : tuple of float
+        Share of cells that hold something.
+    decimal : str
+        "," or "." where the cells of the file give it away, else empty.
+    """
+
+    width: int
+    header: tuple[Record, ...] = ()
+    before: int = 0
+    found: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    looks: tuple[Look | None, ...] = ()
+    filled: tuple[float, ...] = ()
+    decimal: Literal["", ".", ","] = ""
+
+    def agrees(self, cells: Sequence[str]) -> tuple[int, int]:
+        """Count the cells that look like their typed column, and those that do not."""
+        good = bad = 0
+        for cell, expected in zip(cells, self.looks, strict=False):
+            if expected is not None:
+                seen = look(cell)
+                if seen != "empty":
+                    good += seen == expected
+                    bad += seen != expected
+        return good, bad
+
+
+def find_shape(
+    records: Sequence[Record],
+    *,
+    header: str | int | None = "auto",
+    wanted: Sequence[str] = (),
+) -> Shape:
+    """Find the table in the first records of a file.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        The first ones, complete.
+    header : "auto", int or None, default="auto"
+        The line in which the header stands, counted from 1; None where there is none.
+    wanted : sequence of str, default=()
+        Names of columns that are known to be there.
+    """
+    rows = [record for record in records if not is_blank(record.cells)]
+    if not rows:
+        return Shape(width=0, before=len(records))
+    width = _width(rows)
+    body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
+    # the first full record may be the header
+    looks, filled = _columns(body[1:] or body, width)
+    draft = Shape(width=width, looks=looks, filled=filled)
+    if isinstance(header, int):
+        start = next((i for i, r in enumerate(records) if r.line >= header), len(records))
+        head = list(records[start : start + 1])
+    elif header is None:
+        start, head = _first_row(records, draft), []
+    else:
+        start, head = _find_header(records, draft, wanted)
+    # a header may be wider than the rows, whose last empty cells were dropped
+    rows_from = start + len(head)
+    tops = [len(_stripped(record.cells)) for record in head]
+    row_names = _has_row_names(head, records[rows_from:], width)
+    width = max(width, *tops) if tops else width
+    cells = [["", *record.cells] if row_names else record.cells for record in head]
+    found = join_header(cells, width) if head else [""] * width
+    body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)][:_MOST_ROWS]
+    if width != draft.width or len(head) != 1:
+        looks, filled = _columns([row for row in body if abs(len(row) - width) <= 1] or body, width)
+    return Shape(
+        width=width,
+        header=tuple(head),
+        before=start,
+        found=found,
+        names=unique_names(found),
+        looks=looks,
+        filled=filled,
+        decimal=_decimal(body, looks),
+    )
+
+
+def _stripped(cells: Sequence[str]) -> Sequence[str]:
+    end = len(cells)
+    while end and not cells[end - 1].strip(SPACES):
+        end -= 1
+    return cells[:end]
+
+
+def _width(rows: Sequence[Record]) -> int:
+    """Return the width of most records; of those that are wider than one where there are many."""
+    widths = Counter(len(record.cells) for record in rows)
+    best = max(widths, key=lambda width: (widths[width] * (1 - 0.9 * (width == 1)), width))
+    if best == 1 or widths[best] >= 2 or len(widths) == 1:
+        return best
+    return max(widths, key=lambda width: (widths[width], width))
+
+
+def _columns(
+    body: Sequence[Sequence[str]], width: int
+) -> tuple[tuple[Look | None, ...], tuple[float, ...]]:
+    """Tell what the cells of each column look like, and how many hold something."""
+    looks: list[Look | None] = []
+    filled = []
+    for column in range(width):
+        seen = Counter(look(row[column]) if column < len(row) else "empty" for row in body)
+        held = sum(seen.values()) - seen["empty"]
+        filled.append(held / max(1, len(body)))
+        best = max(_TYPED, key=lambda kind: seen[kind])
+        alike = held and seen[best] >= _ALIKE * held
+        looks.append(best if alike else None)
+    return tuple(looks), tuple(filled)
+
+
+def _find_header(
+    records: Sequence[Record], draft: Shape, wanted: Sequence[str]
+) -> tuple[int, list[Record]]:
+    """Return where the header starts (or the first row, where there is none) and its records."""
+    known = _by_names(records, wanted)
+    if known is not None:
+        return known, [records[known]]
+    runs: list[list[int]] = []
+    previous = -2
+    for at, record in enumerate(records):
+        if is_blank(record.cells):
+            continue
+        verdict = _is_heading(record, draft, seen=bool(runs))
+        if verdict is None and _counts_years(record, draft):
+            return at, [record]
+        if verdict is None:
+            break
+        if verdict:
+            if at == previous + 1:
+                runs[-1].append(at)
+            else:
+                runs.append([at])
+            previous = at
+    if runs:
+        run = runs[-1]
+        while len(run) > 1 and _is_title(records[run[0]], records[run[-1]], draft):
+            run = run[1:]
+        return run[0], [records[at] for at in run]
+    start = _first_row(records, draft)
+    if start < len(records) and not any(draft.looks) and _looks_named(records, start):
+        return start, [records[start]]
+    return start, []
+
+
+def _by_names(records: Sequence[Record], wanted: Sequence[str]) -> int | None:
+    """Return the record that holds most of the known names."""
+    folded = {_folded(name) for name in wanted}
+    best, most = None, 0
+    for at, record in enumerate(records):
+        hits = len(folded & {_folded(cell) for cell in record.cells})
+        if hits > most:
+            best, most = at, hits
+    return best if most >= max(1, min(2, len(folded))) else None
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
+    """Tell a record of names (True), one that says nothing (False), or a row (None)."""
+    good, bad = draft.agrees(record.cells)
+    if good > bad or (good and seen):
+        # names may happen to look like their column, and a title may start with a number
+        return None if len(_stripped(record.cells)) > 1 or draft.width == 1 else False
+    return bad > 0 and (draft.width == 1 or len(record.cells) > 1)
+
+
+def _counts_years(record: Record, draft: Shape) -> bool:
+    """Tell a record whose numbers are the years that name the columns."""
+    cells = [
+        cell
+        for cell, expected in zip(record.cells, draft.looks, strict=False)
+        if expected == "number" and look(cell) != "empty"
+    ]
+    if len(cells) < 2 or not all(map(is_year, cells)):
+        return False
+    years = [int(cell.strip(SPACES)) for cell in cells]
+    steps = [later - earlier for earlier, later in pairwise(years)]
+    return all(step > 0 for step in steps) or all(step < 0 for step in steps)
+
+
+def _is_title(record: Record, last: Record, draft: Shape) -> bool:
+    """Tell a title above a header: one cell at the left, or a single cell alone."""
+    held = [at for at, cell in enumerate(record.cells) if cell.strip(SPACES)]
+    below = len(_stripped(last.cells))
+    return draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1)
+
+
+def _first_row(records: Sequence[Record], draft: Shape) -> int:
+    """Return the first record of the table's width that is no title."""
+    for at, record in enumerate(records):
+        held = sum(bool(cell.strip(SPACES)) for cell in record.cells)
+        near = abs(len(record.cells) - draft.width) <= 1
+        if near and held and (held > 1 or draft.width <= 2 or draft.agrees(record.cells)[0]):
+            return at
+    return len(records)
+
+
+def _looks_named(records: Sequence[Record], start: int) -> bool:
+    """Tell a first record of names where all columns are text: no name comes again below it."""
+    names = [cell.strip(SPACES) for cell in records[start].cells]
+    below = [record.cells for record in records[start + 1 :] if not is_blank(record.cells)]
+    if any(name and look(name) != "text" for name in names):
+        return False
+    held = [name for name in names if name]
+    if len(set(held)) < len(held) or len(held) < 0.5 * len(names):
+        return not below
+    return not any(
+        at < len(row) and name and row[at].strip(SPACES) == name
+        for row in below
+        for at, name in enumerate(names)
+    )
+
+
+def _has_row_names(head: Sequence[Record], rows: Sequence[Record], width: int) -> bool:
+    """Tell a file whose rows start with a name that the header does not know, as R writes them."""
+    if len(head) != 1 or len(head[0].cells) != width - 1 or width < 2:
+        return False
+    ends = [row.cells[-1] for row in rows[:_MOST_ROWS] if len(row.cells) == width]
+    return bool(ends) and any(end.strip(SPACES) for end in ends)
+
+
+def _decimal(body: Sequence[Sequence[str]], looks: Sequence[Look | None]) -> Literal["", ".", ","]:
+    """Return the decimal mark that numbers of the file give away."""
+    points = commas = grouped_points = long = short = 0
+    for row in body:
+        for cell, expected in zip(row, looks, strict=False):
+            if expected != "number" or len(row) < len(looks) - 1 or look(cell) != "number":
+                continue
+            digits = re.sub(r"[^0-9.,]", "", cell)
+            if re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{3})*,[0-9]+", digits):
+                commas += not re.fullmatch(r"[1-9][0-9]{0,2},[0-9]{3}", digits)
+            elif re.fullmatch(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+", digits):
+                grouped_points += 1
+                commas += digits.count(".") > 1
+            elif re.fullmatch(r"[1-9][0-9]{0,2}(?:,[0-9]{2,3})+,[0-9]{3}(?:\.[0-9]*)?", digits):
+                points += 1
+            elif re.fullmatch(r"[0-9]*,[0-9]+", digits):
+                commas += 1
+            elif "." in digits:
+                points += 1
+            else:
+                long += len(digits) > 3
+                short += 1 <= len(digits) <= 3
+    if commas and commas > 4 * points:
+        return ","
+    if points > 4 * commas:
+        return "."
+    return "," if grouped_points >= 3 and not points and not long and short else ""

@@ -1,0 +1,198 @@
+"""From rows of text to a typed table with its report."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from tracer_sklearn._text import Learnt
+from tracer_sklearn.exceptions import DataQualityWarning
+from tracer_sklearn.io._account import Account, Notes
+from tracer_sklearn.io._asked import Asked, Wish
+from tracer_sklearn.io._columns import (
+    day_first_of,
+    describe,
+    read_column,
+    reduced_bytes,
+    table_bytes,
+)
+from tracer_sklearn.io._opening import Opened
+from tracer_sklearn.io._rows import Piece
+from tracer_sklearn.io.report import (
+    ColumnReport,
+    IngestionReport,
+    LineNote,
+    LineReport,
+    TableNote,
+)
+
+_MAX_FAILURE_SHARE = 0.02
+_MOST_NAMED = 5
+
+
+def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
+    """Read all rows of a table and type its columns."""
+    shape = opened.shape
+    chosen = asked.chosen(shape.names)
+    began = time.perf_counter()
+    text = text_frame(opened.pieces(), shape.width)
+    parsed = time.perf_counter()
+    places = {name: str(place) for place, name in enumerate(shape.names)}
+    values: dict[str, pl.Series] = {}
+    learnt: dict[str, Learnt] = {}
+    dropped = []
+    for place, name in enumerate(shape.names):
+        if name not in chosen:
+            continue
+        cells = text[places[name]].alias(name)
+        wish = asked.wishes.get(name, Wish())
+        values[name], learnt[name] = read_column(cells, wish, decimal=opened.decimal)
+        if not shape.found[place] and not learnt[name].n_values and asked.columns is None:
+            dropped.append(place + 1)
+            del values[name], learnt[name]
+    # what one column of dates leaves open, the others may settle
+    order = day_first_of(one.format for one in learnt.values())
+    for name in [name for name, one in learnt.items() if one.ambiguous and order is not None]:
+        cells = text[places[name]].alias(name)
+        values[name], learnt[name] = read_column(
+            cells, Wish(), decimal=opened.decimal, day_first=order
+        )
+    typed_at = time.perf_counter()
+    columns = {
+        name: describe(
+            series,
+            learnt[name],
+            _first_cell(text[places[name]], series),
+            shape.found[shape.names.index(name)],
+        )
+        for name, series in values.items()
+    }
+    frame = pl.DataFrame(list(values.values())).select(name for name in chosen if name in values)
+    opened.timings |= {
+        "rows": parsed - began,
+        "types": typed_at - parsed,
+        "statistics": time.perf_counter() - typed_at,
+    }
+    after = sum(reduced_bytes(values[name], account) for name, account in columns.items())
+    report = report_of(opened, columns, dropped, table_bytes(frame), after)
+    warn(asked.who, report, [name for name, one in learnt.items() if one.ambiguous])
+    return frame, report
+
+
+def text_frame(pieces: Iterable[Piece], width: int) -> pl.DataFrame:
+    """Put pieces together; columns are named by their places, from 0."""
+    tables = [piece.table for piece in pieces]
+    if not tables:
+        return pl.DataFrame(schema={str(place): pl.String for place in range(width)})
+    frame = pl.from_arrow(pa.concat_tables(tables))
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def as_library(frame: pl.DataFrame, library: str) -> Any:
+    """Return a frame of the library that was asked for."""
+    if library == "polars":
+        return frame
+    return frame.to_arrow() if library == "arrow" else frame.to_arrow().to_pandas()
+
+
+def report_of(
+    opened: Opened,
+    columns: Mapping[str, ColumnReport],
+    dropped: Sequence[int],
+    before: int,
+    after: int,
+) -> IngestionReport:
+    """Return the account of a file."""
+    began = time.perf_counter()
+    checksum = opened.source.checksum()
+    opened.timings["checksum"] = time.perf_counter() - began
+    return IngestionReport(
+        source=opened.source.name,
+        size=opened.source.size,
+        compression=opened.source.compression,
+        checksum=checksum,
+        encoding=opened.guess,
+        dialect=opened.dialect,
+        decimal=opened.decimal,
+        header_lines=[
+            line for r in opened.shape.header for line in range(r.line, r.line + r.n_lines)
+        ],
+        lines=_lines(opened.account),
+        columns=dict(columns),
+        dropped_columns=list(dropped),
+        memory_before=before,
+        memory_after=min(before, after),
+        timings=dict(opened.timings),
+    )
+
+
+def warn(who: str, report: IngestionReport, undecided: Sequence[str]) -> None:
+    """Warn of what was lost: rows, cells past a share, and dates that nothing decides."""
+    said = []
+    if report.lines.set_aside:
+        said.append(f"{report.lines.set_aside} lines could not be used as rows")
+    said += [
+        f"another table starts in line {table.line}" for table in report.lines.tables[:_MOST_NAMED]
+    ]
+    failing = [
+        c
+        for c in report.columns.values()
+        if c.failures > _MAX_FAILURE_SHARE * (c.failures + report.lines.rows - c.missing)
+    ]
+    said += [
+        f"{c.failures} cells of column {c.name!r} do not fit ({c.kind}) and are missing now"
+        for c in failing[:_MOST_NAMED]
+    ]
+    if len(failing) > _MOST_NAMED:
+        said.append(f"so do cells of {len(failing) - _MOST_NAMED} further columns")
+    said += [
+        f"nothing decides between day and month in column {name!r}: it stays text"
+        for name in undecided[:_MOST_NAMED]
+    ]
+    if said:
+        warnings.warn(
+            f"{who}: every line and cell of {report.source} should be usable, but "
+            f"{'; '.join(said)}. See the report, mend the file, or say how it is read.",
+            DataQualityWarning,
+            stacklevel=4,
+        )
+
+
+def _first_cell(text: pl.Series, values: pl.Series) -> str:
+    """Return the first cell that holds something."""
+    at = values.is_not_null().arg_max()
+    return "" if at is None or values[at] is None else str(text[at]).strip()
+
+
+def _lines(account: Account) -> LineReport:
+    def notes(found: Notes) -> list[LineNote]:
+        return [LineNote(line=n.line, reason=n.reason, excerpt=n.excerpt) for n in found.kept]
+
+    kept = {
+        "above": account.above,
+        "padded": account.padded,
+        "cut": account.cut,
+        "set_aside": account.set_aside,
+        "footer": account.footer,
+    }
+    return LineReport(
+        total=account.lines,
+        rows=account.rows,
+        continued=account.continued,
+        header=account.header,
+        above=account.above.lines,
+        blank=account.blank,
+        set_aside=account.set_aside.lines,
+        footer=account.footer.lines,
+        other_tables=sum(table.n_lines for table in account.tables),
+        padded=account.padded.records,
+        cut=account.cut.records,
+        notes={fate: notes(found) for fate, found in kept.items() if found.records},
+        tables=[TableNote(line=t.line, n_lines=t.n_lines, names=t.names) for t in account.tables],
+    )
