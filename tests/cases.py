@@ -234,6 +234,13 @@ def cases() -> list[Case]:
         Case("DriftMonitor", ts.DriftMonitor(min_rows=10), gaps()),
         Case("DriftMonitor-categories", ts.DriftMonitor(min_rows=10), categories()),
         Case("DriftMonitor-arrays", ts.DriftMonitor(), plain()),
+        Case("DataValidator", ts.DataValidator(on_fail="report"), gaps()),
+        Case(
+            "DataValidator-churn",
+            ts.DataValidator("customer_churn", on_fail="report"),
+            customers(),
+        ),
+        Case("DataValidator-arrays", ts.DataValidator(), labelled()),
         Case("DtypeReducer", ts.DtypeReducer(), wide()),
         *(
             Case(f"FeatureScaler-{method}", ts.FeatureScaler(method=method), numbers())

@@ -27,6 +27,7 @@ MAY_NAME_FRAME_LIBRARIES = {
     "io": "reads files into the library that was asked for",
     "engines": "one module for each engine",
     "stages.encoding._foreign": "the encoders of other libraries want pandas",
+    "stages.validation": "rules run in Polars, inside the door, so that patterns meet its engine",
     "tasks": "whole frames: rows change, ids are joined, outcomes come in any library",
     "datasets": "returns frames",
     "inspection": "tables of a report are frames",

@@ -472,7 +472,7 @@ def test_the_churn_pipeline_watches_its_raw_columns():
     X, y = ts.datasets.make_customer_churn(600, random_state=0)
     assert "drift" not in ts.customer_churn_pipeline().named_steps
     pipe = ts.customer_churn_pipeline(drift_monitor="raise").fit(X, y)
-    assert list(pipe.named_steps)[:3] == ["parse", "drift", "features"]
+    assert list(pipe.named_steps)[:4] == ["parse", "validate", "drift", "features"]
     assert not {"customer_id", "as_of", "label_end"} & set(pipe["drift"].columns_)
     pipe.transform(X.drop(columns="label_end"))
     with pytest.raises(DataError, match="'total_value'"):

@@ -9,11 +9,13 @@ import re
 from importlib import metadata
 from typing import get_args
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracer_sklearn.exceptions import ParameterError, SchemaError
+from tracer_sklearn.datasets import make_customer_churn
+from tracer_sklearn.exceptions import InputTypeError, ParameterError, SchemaError
 from tracer_sklearn.schema import (
     CUSTOMER_CHURN,
     PRICE_OPTIMIZATION,
@@ -26,6 +28,7 @@ from tracer_sklearn.schema import (
     fit_only_fields,
 )
 from tracer_sklearn.schema._fields import Kind, Relation
+from tracer_sklearn.testing import to_engine
 
 # ------------------------------------------------------------------------------- strategies
 
@@ -267,6 +270,87 @@ def test_an_unknown_field_is_a_schema_error_with_the_nearest_names():
     with pytest.raises(SchemaError, match="did you mean 'plan_type'") as caught:
         CUSTOMER_CHURN.field("plan_typ")
     assert caught.value.unexpected == ("plan_typ",)
+
+
+def test_renaming_moves_fields_key_rules_and_target():
+    names = {"series": "store", "revenue": "Umsatz"}
+    renamed = REVENUE_PROJECTION.renamed(names)
+    assert renamed.names == ("date", "Umsatz", "customer_count", "store")
+    assert renamed.key == ("store", "date")
+    assert renamed.target == "Umsatz"
+    assert renamed.fit_only == ("Umsatz", "customer_count")
+    rules = [str(rule) for rule in CUSTOMER_CHURN.renamed({"as_of": "snap"}).rules]
+    assert rules == ["account_created_date <= last_activity_date", "snap < label_end"]
+    assert CUSTOMER_CHURN.renamed() == CUSTOMER_CHURN
+
+
+def test_an_alias_that_is_another_column_now_is_left_out():
+    renamed = CUSTOMER_CHURN.renamed({"as_of": "start_date", "customer_id": "Customer No"})
+    assert "start_date" not in renamed.field("account_created_date").aliases
+    assert not renamed.field("account_created_date").answers_to("StartDate")
+    assert renamed.field("start_date").answers_to("Start Date")
+
+
+@given(st.dictionaries(st.sampled_from(CUSTOMER_CHURN.names), words))
+def test_renaming_keeps_the_kinds_or_refuses(columns):
+    try:
+        renamed = CUSTOMER_CHURN.renamed(columns)
+    except ParameterError:
+        spelt = [_letters(columns.get(n, n)) or columns.get(n, n) for n in CUSTOMER_CHURN.names]
+        assert len(set(spelt)) < len(spelt)
+    else:
+        assert [f.kind for f in renamed.fields] == [f.kind for f in CUSTOMER_CHURN.fields]
+        assert renamed.names == tuple(CUSTOMER_CHURN.bind(columns).values())
+
+
+# -------------------------------------------------------------------------------- proposals
+
+
+def proposal_rows():
+    return pl.DataFrame(
+        {
+            "order_id": ["A1", "A2", "A3", "A4"],
+            "placed": ["2024-01-31", "2024-02-01", "2024-02-02", None],
+            "amount": [1.5, -2.0, 0.0, 4.0],
+            "weight": [1.5, 2.0, 0.0, float("nan")],
+            "items": [1, 2, 3, 4],
+            "gift": [True, False, True, True],
+            "paid": ["yes", "no", "no", "yes"],
+            "plan": ["pro", "free", "pro", "pro"],
+            "nothing": pl.Series([None] * 4, dtype=pl.String),
+        }
+    )
+
+
+@pytest.mark.parametrize("engine_name", ["polars", "polars-lazy", "pandas", "pyarrow", "duckdb"])
+def test_a_proposal_says_what_the_columns_hold(engine_name):
+    schema = BlueprintSchema.from_frame(to_engine(proposal_rows(), engine_name), name="orders")
+    kinds = {field.name: (field.kind, field.required, field.min) for field in schema.fields}
+    assert kinds == {
+        "order_id": ("identifier", True, None),
+        "placed": ("datetime", False, None),
+        "amount": ("number", True, None),
+        "weight": ("number", False, 0),
+        "items": ("count", True, 0),
+        "gift": ("flag", True, None),
+        "paid": ("flag", True, None),
+        "plan": ("category", True, None),
+        "nothing": ("category", False, None),
+    }
+    assert schema.field("plan").allowed == ("free", "pro")
+    assert schema.key == ("order_id",)
+    assert BlueprintSchema.model_validate_json(schema.model_dump_json()) == schema
+
+
+def test_the_proposed_key_may_be_a_customer_and_a_date():
+    X, _ = make_customer_churn(50, random_state=0)
+    assert BlueprintSchema.from_frame(X).key == ("customer_id", "as_of")
+    assert BlueprintSchema.from_frame(X[["total_value", "plan_type"]]).key == ()
+
+
+def test_a_proposal_needs_a_frame_with_names():
+    with pytest.raises(InputTypeError, match="`frame` must be a pandas"):
+        BlueprintSchema.from_frame([[1, 2]])
 
 
 # ----------------------------------------------------------------------------- churn schema

@@ -12,7 +12,9 @@ from tracer_sklearn.exceptions import (
     IngestionError,
     InputTypeError,
     MissingDependencyError,
+    MissingFieldsError,
     ParameterError,
+    QualityError,
     ReferenceDateWarning,
     SchemaError,
     StaleReferenceDateError,
@@ -24,6 +26,7 @@ from tracer_sklearn.features.churn import ChurnFeatures
 from tracer_sklearn.io.csv import Ingested, read_csv
 from tracer_sklearn.io.limits import IngestionLimits
 from tracer_sklearn.io.report import IngestionReport
+from tracer_sklearn.io.writing import write_csv
 from tracer_sklearn.schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
 from tracer_sklearn.stages.audit import DriftMonitor
 from tracer_sklearn.stages.encoding import CategoryEncoder
@@ -32,6 +35,13 @@ from tracer_sklearn.stages.outliers import OutlierCapper
 from tracer_sklearn.stages.parsing import ColumnParser
 from tracer_sklearn.stages.reduction import DtypeReducer
 from tracer_sklearn.stages.scaling import FeatureScaler
+from tracer_sklearn.stages.validation import (
+    ColumnQuality,
+    DataValidator,
+    Issue,
+    QualityDisplay,
+    QualityReport,
+)
 from tracer_sklearn.tasks.snapshots import (
     SnapshotAccount,
     churn_label,
@@ -47,9 +57,11 @@ __all__ = [
     "CategoryEncoder",
     "ChurnFeatures",
     "ColumnParser",
+    "ColumnQuality",
     "ConstantColumnWarning",
     "DataError",
     "DataQualityWarning",
+    "DataValidator",
     "DriftMonitor",
     "DtypeReducer",
     "FeatureScaler",
@@ -60,11 +72,16 @@ __all__ = [
     "IngestionLimits",
     "IngestionReport",
     "InputTypeError",
+    "Issue",
     "MissingDependencyError",
+    "MissingFieldsError",
     "MissingValueImputer",
     "OutlierCapper",
     "ParameterError",
     "PurgedSnapshotSplit",
+    "QualityDisplay",
+    "QualityError",
+    "QualityReport",
     "ReferenceDateWarning",
     "SchemaError",
     "SchemaRegistry",
@@ -85,6 +102,7 @@ __all__ = [
     "read_csv",
     "search_space",
     "snapshot_account",
+    "write_csv",
 ]
 
 

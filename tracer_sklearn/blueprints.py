@@ -17,6 +17,7 @@ from tracer_sklearn.stages.imputation import MissingValueImputer
 from tracer_sklearn.stages.outliers import OutlierCapper
 from tracer_sklearn.stages.parsing import ColumnParser
 from tracer_sklearn.stages.scaling import FeatureScaler
+from tracer_sklearn.stages.validation import DataValidator
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -61,12 +62,13 @@ def customer_churn_pipeline(
 ) -> Pipeline:
     """Build the customer-churn blueprint: one row per customer and snapshot date to a model.
 
-    The steps are ``parse, features, impute, cap, encode, scale`` and, with an estimator,
-    ``model``. A frame of nothing but strings will do: ``parse`` learns how its columns are
-    written. Features come before the others, because a rate must be computed from what was
-    observed, not from a capped or imputed value. Use it on snapshots (`make_snapshots` builds
-    them from raw events) with a splitter that knows time, such as `PurgedSnapshotSplit`; it is
-    not meant for transactions themselves, one row an event.
+    The steps are ``parse, validate, features, impute, cap, encode, scale`` and, with an
+    estimator, ``model``. A frame of nothing but strings will do: ``parse`` learns how its columns
+    are written. ``validate`` warns of a table that cannot carry a model, and keeps what it found
+    in ``report_``; a missing required field is an error. Features come before the others, because
+    a rate must be computed from what was observed, not from a capped or imputed value. Use it on
+    snapshots (`make_snapshots` builds them from raw events) with a splitter that knows time, such
+    as `PurgedSnapshotSplit`; it is not meant for transactions themselves, one row an event.
 
     Parameters
     ----------
@@ -135,9 +137,10 @@ def customer_churn_pipeline(
             parameter="as_of_column",
             value=as_of_column,
         )
-    kinds = _kinds(CUSTOMER_CHURN, {**fields, "as_of": roles["as_of_column"] or "as_of"})
+    named = {**fields, "as_of": roles["as_of_column"] or "as_of"}
     steps: list[tuple[str, Any]] = [
-        ("parse", ColumnParser(schema=kinds)),
+        ("parse", ColumnParser(schema=_kinds(CUSTOMER_CHURN, named))),
+        ("validate", DataValidator(_renamed(CUSTOMER_CHURN, named), on_fail="warn")),
         *_drift_step(drift_monitor, unwatched=[roles.get("customer_column", "customer_id")]),
         ("features", ChurnFeatures(**roles, reference_date=reference_date)),
         ("impute", MissingValueImputer(strategy=missing_value_strategy)),
@@ -191,7 +194,7 @@ def blueprint_pipeline(name: str, estimator: Any = None, **options: Any) -> Pipe
     --------
     >>> import tracer_sklearn as ts
     >>> list(ts.blueprint_pipeline("customer_churn", scaling_method="none").named_steps)
-    ['parse', 'features', 'impute', 'cap', 'encode', 'scale']
+    ['parse', 'validate', 'features', 'impute', 'cap', 'encode', 'scale']
     """
     return _named(name, _PIPELINES)(estimator, **options)
 
@@ -294,6 +297,12 @@ def _roles(fields: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, str
 def _kinds(schema: BlueprintSchema, fields: Mapping[str, str]) -> dict[str, str]:
     """Return what the columns of a blueprint hold, by the names that they have in the frame."""
     return {fields.get(field.name, field.name): field.kind for field in schema.fields}
+
+
+def _renamed(schema: BlueprintSchema, fields: Mapping[str, str]) -> BlueprintSchema | str:
+    """Return a schema in the names of the frame; its own name, shorter to read, where it fits."""
+    renamed = schema.renamed(fields)
+    return schema.name if renamed == schema else renamed
 
 
 def _named(name: str, known: Mapping[str, Any]) -> Any:

@@ -7,6 +7,8 @@
     ├── InputTypeError(TracerError, TypeError)
     ├── SchemaError(TracerError, ValueError)
     ├── DataError(TracerError, ValueError)
+    │   ├── QualityError
+    │   │   └── MissingFieldsError(QualityError, SchemaError)
     │   └── StaleReferenceDateError
     ├── IngestionError(TracerError, ValueError)
     └── MissingDependencyError(TracerError, ImportError)
@@ -34,7 +36,9 @@ __all__ = [
     "IngestionError",
     "InputTypeError",
     "MissingDependencyError",
+    "MissingFieldsError",
     "ParameterError",
+    "QualityError",
     "ReferenceDateWarning",
     "SchemaError",
     "StaleReferenceDateError",
@@ -172,6 +176,33 @@ class DataError(TracerError, ValueError):
         self.rule = rule
         self.n_rows = n_rows
         self.examples = tuple(examples)
+
+
+class QualityError(DataError):
+    """A table cannot carry a model: a threshold of its quality is missed.
+
+    Attributes
+    ----------
+    report : QualityReport or None
+        Everything that was found, the findings that did not fail included.
+    """
+
+    def __init__(self, message: str, *, report: object = None, **attributes: Any) -> None:
+        super().__init__(message, **attributes)
+        self.report = report
+
+
+class MissingFieldsError(QualityError, SchemaError):
+    """Fields that a blueprint cannot do without are not in the frame.
+
+    It is a `SchemaError`, with ``missing``, and a `QualityError`, with ``report``.
+    """
+
+    def __init__(self, message: str, *, missing: Iterable[str] = (), report: object = None) -> None:
+        QualityError.__init__(self, message, report=report, rule="missing_required")
+        self.missing = tuple(missing)
+        self.unexpected = ()
+        self.changed = ()
 
 
 class StaleReferenceDateError(DataError):

@@ -55,6 +55,7 @@ STAGES = (
     ts.ColumnParser,
     ts.CategoryEncoder,
     ts.ChurnFeatures,
+    ts.DataValidator,
     ts.FeatureScaler,
     ts.MissingValueImputer,
     ts.OutlierCapper,

@@ -336,12 +336,12 @@ def _valid_utf8(data: bytes) -> bool:
 def _cut_bytes(data: bytes) -> int:
     """Count the bytes at the end that begin a character of UTF-8 without finishing it."""
     for back in range(1, min(3, len(data)) + 1):
-        byte = data[-back]
-        if byte >= 0xC0:
-            needed = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return back if byte < 0xF5 and back < needed else 0
-        if byte < 0x80:
-            return 0
+        if data[-back] >= 0xC0:
+            try:
+                _, whole = codecs.utf_8_decode(data[-back:], "strict", False)
+            except UnicodeDecodeError:
+                return 0
+            return back - whole
     return 0
 
 

@@ -11,6 +11,7 @@ from tracer_sklearn._params import fail
 from tracer_sklearn.exceptions import ParameterError, SchemaError, nearest
 from tracer_sklearn.schema._fields import NUMERIC, FieldRule, FieldSpec
 from tracer_sklearn.schema._part import Part, repeated, spelling
+from tracer_sklearn.schema._proposal import proposed_fields, proposed_key, rows_of
 
 
 def _hint(name: object, known: Sequence[str]) -> str:
@@ -131,6 +132,101 @@ class BlueprintSchema(Part):
 
     def _error(self, parameter: str, must: str, value: object, advice: str) -> ParameterError:
         return fail(f"BlueprintSchema {self.name!r}", parameter, must, value, advice)
+
+    @classmethod
+    def from_frame(cls, frame: Any, *, name: str = "table") -> Self:
+        """Propose a schema for a frame: read it, correct it, keep it as JSON.
+
+        Use it once, on rows that are known to be good, to start a schema of your own. What it
+        says is what these rows hold, which is a guess about what later rows may hold.
+
+        Parameters
+        ----------
+        frame : pandas, Polars or PyArrow frame, Polars LazyFrame or DuckDB relation
+            Rows with named columns; a lazy frame is gathered once.
+        name : str, default="table"
+            Name of the blueprint in snake_case.
+
+        Returns
+        -------
+        BlueprintSchema
+            A field for every column. Required are those in which nothing is missing; numbers
+            that are never negative are bounded by 0; up to 20 levels are the allowed ones; the
+            key is the smallest set of an identifier, a category and a date that names each row.
+
+        Raises
+        ------
+        InputTypeError
+            When `frame` is no frame with named columns.
+        ParameterError
+            When two columns differ by case and punctuation only, or `name` is not snake_case.
+
+        Notes
+        -----
+        Text is read as `ColumnParser` would read it, over all its distinct values. Cost: linear
+        in the rows, about a second for a million rows of ten columns.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from tracer_sklearn.schema import BlueprintSchema
+        >>> visits = pd.DataFrame({"day": ["2024-03-01", "2024-03-02"], "visits": [3, 0]})
+        >>> schema = BlueprintSchema.from_frame(visits, name="visits")
+        >>> [(field.name, field.kind, field.min) for field in schema.fields], schema.key
+        ([('day', 'datetime', None), ('visits', 'count', 0)], ('day',))
+        """
+        rows = rows_of("BlueprintSchema.from_frame", frame)
+        fields = proposed_fields(rows)
+        return cls(name=name, fields=fields, key=proposed_key(rows, fields))
+
+    def renamed(self, columns: Mapping[str, str] | None = None) -> Self:
+        """Return the schema in the names of the user's columns.
+
+        Parameters
+        ----------
+        columns : mapping of str to str, or None, default=None
+            The columns that are named otherwise than their field, as in :meth:`bind`.
+
+        Returns
+        -------
+        BlueprintSchema
+            The same schema with every field, key, rule and target under its column's name. An
+            alias that is another field's column now is left out.
+
+        Raises
+        ------
+        ParameterError
+            As :meth:`bind`; and when two columns differ by case and punctuation only.
+
+        Examples
+        --------
+        >>> from tracer_sklearn.schema import CUSTOMER_CHURN
+        >>> CUSTOMER_CHURN.renamed({"customer_id": "CustID"}).key
+        ('CustID', 'as_of')
+        """
+        bound = self.bind(columns)
+        taken = {spelling(column) for column in bound.values()}
+        fields = tuple(
+            {
+                **field.model_dump(),
+                "name": bound[field.name],
+                "aliases": tuple(a for a in field.aliases if spelling(a) not in taken),
+            }
+            for field in self.fields
+        )
+        rules = tuple(
+            {**rule.model_dump(), "left": bound[rule.left], "right": bound[rule.right]}
+            for rule in self.rules
+        )
+        return type(self).model_validate(
+            {
+                **self.model_dump(),
+                "fields": fields,
+                "key": tuple(bound[name] for name in self.key),
+                "rules": rules,
+                "target": bound.get(self.target, self.target) if self.target else self.target,
+            }
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -138,6 +138,30 @@ class FieldSpec(Part):
             raise self._error("aliases", must, self.aliases, "keep one of each spelling")
         return self
 
+    def answers_to(self, name: str) -> bool:
+        """Tell whether a column's name is the field's, or an alias, case and punctuation aside.
+
+        Parameters
+        ----------
+        name : str
+            The name of a column.
+
+        Returns
+        -------
+        bool
+            Whether it is.
+
+        Examples
+        --------
+        >>> from tracer_sklearn.schema import CUSTOMER_CHURN
+        >>> CUSTOMER_CHURN.field("customer_id").answers_to("Cust ID")
+        True
+        """
+        letters = spelling(name)
+        if not letters:
+            return name == self.name
+        return letters in {spelling(known) for known in (self.name, *self.aliases)}
+
     def _check_bound(self, parameter: str, bound: Bound) -> None:
         if self.kind != "datetime" and self.kind not in NUMERIC:
             self._refuse(parameter, bound, "bounds belong to datetimes, numbers and counts")

@@ -57,6 +57,8 @@ def example_stages() -> list[Stage]:
         tracer_sklearn.ColumnParser(["x0"], on_failure="raise", on_ambiguous_dates="day_first"),
         tracer_sklearn.DriftMonitor(),
         tracer_sklearn.DriftMonitor(["x0"], min_rows=5, on_drift="none"),
+        tracer_sklearn.DataValidator(),
+        tracer_sklearn.DataValidator(checks=("quality",), on_fail="warn"),
         tracer_sklearn.DtypeReducer(),
         tracer_sklearn.DtypeReducer(["x0"], min_category_repeats=1.0),
         tracer_sklearn.FeatureScaler(),
