@@ -1,0 +1,94 @@
+"""What `tracer_sklearn` offers, by name and home; read at run time, loaded on first use."""
+
+from . import datasets, inspection
+from .base import Stage
+from .blueprints import blueprint_pipeline, customer_churn_pipeline, search_space
+from .exceptions import (
+    ConstantColumnWarning,
+    DataError,
+    DataQualityWarning,
+    IngestionError,
+    InputTypeError,
+    MissingDependencyError,
+    MissingFieldsError,
+    ParameterError,
+    QualityError,
+    ReferenceDateWarning,
+    SchemaError,
+    StaleReferenceDateError,
+    TracerError,
+    TracerWarning,
+    UnseenCategoryWarning,
+)
+from .features.churn import ChurnFeatures
+from .io.csv import Ingested, read_csv
+from .io.limits import IngestionLimits
+from .io.report import IngestionReport
+from .io.writing import write_csv
+from .schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
+from .stages.audit import DriftMonitor
+from .stages.encoding import CategoryEncoder
+from .stages.imputation import MissingValueImputer
+from .stages.outliers import OutlierCapper
+from .stages.parsing import ColumnParser
+from .stages.reduction import DtypeReducer
+from .stages.scaling import FeatureScaler
+from .stages.validation import ColumnQuality, DataValidator, Issue, QualityDisplay, QualityReport
+from .tasks import metrics
+from .tasks.snapshots import SnapshotAccount, churn_label, make_snapshots, snapshot_account
+from .tasks.splits import PurgedSnapshotSplit
+
+__version__: str
+
+__all__ = [
+    "BlueprintSchema",
+    "CategoryEncoder",
+    "ChurnFeatures",
+    "ColumnParser",
+    "ColumnQuality",
+    "ConstantColumnWarning",
+    "DataError",
+    "DataQualityWarning",
+    "DataValidator",
+    "DriftMonitor",
+    "DtypeReducer",
+    "FeatureScaler",
+    "FieldRule",
+    "FieldSpec",
+    "Ingested",
+    "IngestionError",
+    "IngestionLimits",
+    "IngestionReport",
+    "InputTypeError",
+    "Issue",
+    "MissingDependencyError",
+    "MissingFieldsError",
+    "MissingValueImputer",
+    "OutlierCapper",
+    "ParameterError",
+    "PurgedSnapshotSplit",
+    "QualityDisplay",
+    "QualityError",
+    "QualityReport",
+    "ReferenceDateWarning",
+    "SchemaError",
+    "SchemaRegistry",
+    "SnapshotAccount",
+    "Stage",
+    "StaleReferenceDateError",
+    "TracerError",
+    "TracerWarning",
+    "UnseenCategoryWarning",
+    "__version__",
+    "blueprint_pipeline",
+    "churn_label",
+    "customer_churn_pipeline",
+    "datasets",
+    "inspection",
+    "make_snapshots",
+    "metrics",
+    "read_csv",
+    "search_space",
+    "snapshot_account",
+    "write_csv",
+]
