@@ -1,0 +1,213 @@
+"""The past-only window kernel against exact arithmetic, and the law of windows."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import oracles_windows as oracle
+import pandas as pd
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tracer_sklearn.features._windows import Calendar, Track, arranged, slopes, window_moments
+
+WIDTHS = (1, 3, 10, 40)
+SIZES = st.sampled_from([1.0, 1e6, 1e-6])
+VALUES = st.one_of(
+    st.floats(-1e3, 1e3),
+    st.builds(lambda v, s: v * s, st.floats(-1, 1), SIZES),
+    st.sampled_from([0.0, 1.0, 1e308, -1e308, 1e-300, 1e200]),
+)
+PANELS = st.lists(st.dictionaries(st.integers(0, 60), VALUES, max_size=25), min_size=1, max_size=4)
+
+
+def track_of(panel: list[dict[int, float]]) -> Track:
+    pairs = [(g, day, panel[g][day]) for g in range(len(panel)) for day in sorted(panel[g])]
+    codes, days, values = (
+        (np.array(column) for column in zip(*pairs, strict=True))
+        if pairs
+        else (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    )
+    return Track.of(codes.astype(np.int64), days.astype(np.int64), values, len(panel))
+
+
+def moments(track: Track, codes: np.ndarray, last: np.ndarray, widths=WIDTHS):
+    calendar = Calendar(track, len(codes))
+    lows = [calendar.until(codes, last - width) for width in widths]
+    return window_moments(track.values, lows, calendar.until(codes, last))
+
+
+def every_day(n_groups: int) -> tuple[np.ndarray, np.ndarray]:
+    days = np.arange(-5, 110)
+    return np.repeat(np.arange(n_groups), len(days)), np.tile(days, n_groups)
+
+
+def assert_close(found: float, expected: float, scale: float) -> None:
+    if math.isnan(expected):
+        assert math.isnan(found)
+    else:
+        assert abs(found - expected) <= 1e-12 * scale, (found, expected)
+
+
+@given(PANELS)
+@example([{0: 1e308, 1: -1e308, 2: 0.0}])
+@example([{0: 1e-300, 1: 2e-300}])
+@example([{0: 5.0}, {}, {3: 0.1, 4: 0.1, 9: 0.1}])
+def test_moments_are_those_of_exact_arithmetic(panel):
+    codes, last = every_day(len(panel))
+    means, stds = moments(track_of(panel), codes, last)
+    for at, (code, day) in enumerate(zip(codes.tolist(), last.tolist(), strict=True)):
+        for i, width in enumerate(WIDTHS):
+            values = oracle.inside(panel[code], day, width)
+            scale = max(map(abs, values), default=0.0)
+            assert_close(means[i][at], oracle.mean(values), scale)
+            assert_close(stds[i][at], oracle.std(values), scale)
+            if len(set(values)) == 1 and len(values) > 1:
+                assert stds[i][at] == 0.0
+                assert means[i][at] == values[0]
+
+
+@given(PANELS, st.data())
+def test_a_window_depends_on_what_is_inside_it_only(panel, data):
+    """Whatever came before, whoever else is asked for, however large: the same bits."""
+    codes, last = every_day(len(panel))
+    means, stds = moments(track_of(panel), codes, last)
+    at = data.draw(st.integers(0, len(codes) - 1))
+    width = data.draw(st.sampled_from(range(len(WIDTHS))))
+    first = int(last[at]) - WIDTHS[width] + 1
+    alone = [{d: v for d, v in g.items() if first <= d <= last[at]} for g in panel]
+    disturbed = [{d: v if first <= d <= last[at] else 7e11 for d, v in g.items()} for g in panel]
+    for other in (alone, disturbed):
+        one = slice(at, at + 1)
+        again = moments(track_of(other), codes[one], last[one], [WIDTHS[width]])
+        assert np.array_equal(again[0][0], means[width][one], equal_nan=True)
+        assert np.array_equal(again[1][0], stds[width][one], equal_nan=True)
+
+
+@given(PANELS, st.integers(0, 60))
+def test_recent_observations_give_the_same_windows(panel, since):
+    track = track_of(panel)
+    groups = np.arange(len(panel))[::-1]
+    recent = track.recent(groups, np.full(len(panel), since))
+    codes, last = every_day(len(panel))
+    later = last - max(WIDTHS) >= since
+    again = np.argsort(groups)[codes[later]]
+    order = np.argsort(again, kind="stable")
+    found = moments(recent, again[order], last[later][order])
+    expected = moments(track, codes[later], last[later])
+    for i in range(len(WIDTHS)):
+        for a, b in zip(found, expected, strict=True):
+            assert np.array_equal(a[i], b[i][order], equal_nan=True)
+    counted = Calendar(recent, 1).count_until(again, last[later])
+    assert np.array_equal(counted, Calendar(track, 1).count_until(codes[later], last[later]))
+
+
+@given(PANELS, PANELS)
+def test_the_newer_of_two_tracks_wins(older, newer):
+    n = max(len(older), len(newer))
+    older, newer = (p + [{}] * (n - len(p)) for p in (older, newer))
+    merged = track_of(older).merged(track_of(newer))
+    expected = track_of([{**a, **b} for a, b in zip(older, newer, strict=True)])
+    for name in ("starts", "days", "values", "before"):
+        assert np.array_equal(getattr(merged, name), getattr(expected, name)), name
+
+
+@given(PANELS)
+def test_single_days_are_looked_up(panel):
+    codes, day = every_day(len(panel))
+    found = Calendar(track_of(panel), len(codes)).value_on(codes, day)
+    expected = [
+        panel[c].get(d, math.nan) for c, d in zip(codes.tolist(), day.tolist(), strict=True)
+    ]
+    assert np.array_equal(found, expected, equal_nan=True)
+
+
+@given(PANELS)
+def test_the_mean_of_some_days_leaves_out_those_not_observed(panel):
+    codes, day = every_day(len(panel))
+    calendar = Calendar(track_of(panel), len(codes))
+    found = calendar.mean_of_days(codes, [day - 7 * k for k in range(4)])
+    for at, (code, d) in enumerate(zip(codes.tolist(), day.tolist(), strict=True)):
+        values = [panel[code][d - 7 * k] for k in range(4) if d - 7 * k in panel[code]]
+        assert_close(found[at], oracle.mean(values), max(map(abs, values), default=0.0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(-9, 50)), min_size=1, max_size=60))
+def test_rows_are_arranged_by_group_and_day(pairs):
+    codes, days = (np.array(column, dtype=np.int64) for column in zip(*pairs, strict=True))
+    rows = arranged(codes, days)
+    assert list(zip(rows.codes.tolist(), rows.days.tolist(), strict=True)) == sorted(set(pairs))
+    assert np.array_equal(rows.spread(rows.codes), codes)
+    assert np.array_equal(rows.spread(rows.days), days)
+
+
+def test_rows_far_apart_are_arranged_by_sorting():
+    codes, days = np.array([2, 0, 2]), np.array([10**6, -(10**6), 5])
+    rows = arranged(codes, days)
+    assert rows.codes.tolist() == [0, 2, 2]
+    assert rows.days.tolist() == [-(10**6), 5, 10**6]
+    assert rows.spread(rows.days).tolist() == days.tolist()
+
+
+def test_a_sparse_calendar_answers_as_a_dense_one():
+    rng = np.random.default_rng(0)
+    panel = [{int(d): 1.0 for d in rng.integers(0, 10**6, 20)} for _ in range(5)]
+    codes, days = np.repeat(np.arange(5), 200), np.tile(rng.integers(-5, 10**6 + 5, 200), 5)
+    found = Calendar(track_of(panel), 1).until(codes, days)
+    starts = np.cumsum([0, *map(len, panel)])
+    expected = [
+        starts[c] + sum(d <= day for d in panel[c]) for c, day in zip(codes, days, strict=True)
+    ]
+    assert found.tolist() == expected
+
+
+def test_missing_observations_are_left_out():
+    values = np.array([1.0, math.nan, math.inf, 4.0])
+    track = Track.of(np.zeros(4, np.int64), np.arange(4), values, 1)
+    assert track.days.tolist() == [0, 3]
+    assert track.newest_day == 3
+
+
+def test_no_observation_gives_no_window():
+    track = Track.of(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), 2)
+    means, stds = moments(track, np.array([0, 1]), np.array([3, 4]))
+    assert np.isnan(means).all()
+    assert np.isnan(stds).all()
+    assert track.newest_day is None
+    assert np.isnan(Calendar(track, 1).value_on(np.array([1]), np.array([0]))).all()
+
+
+def test_a_track_grows_by_empty_groups():
+    track = track_of([{1: 2.0}]).grown(3)
+    assert track.n_groups == 3
+    assert Calendar(track, 1).until(np.array([0, 2]), np.array([9, 9])).tolist() == [1, 1]
+    assert track.grown(2) is track
+
+
+@pytest.mark.parametrize("n_rows", [5, 20_000])
+def test_windows_are_those_of_pandas_where_it_is_right(n_rows):
+    rng = np.random.default_rng(n_rows)
+    days = np.sort(rng.choice(2 * n_rows, n_rows, replace=False))
+    values = rng.lognormal(3, 1, n_rows)
+    track = Track.of(np.zeros(n_rows, np.int64), days, values, 1)
+    means, stds = moments(track, np.zeros(n_rows, np.int64), days - 1, [7, 30, 90])
+    series = pd.Series(values, index=pd.to_datetime(days, unit="D"))
+    for i, width in enumerate((7, 30, 90)):
+        # the day of the row ends the window there: open at both ends, one day wider
+        rolling = series.rolling(f"{width + 1}D", closed="neither")
+        np.testing.assert_allclose(means[i], rolling.mean(), rtol=1e-9)
+        np.testing.assert_allclose(stds[i], rolling.std(), rtol=1e-6, atol=1e-6)
+
+
+@given(st.dictionaries(st.integers(0, 60), st.floats(-1e3, 1e3), min_size=1, max_size=25))
+def test_slopes_are_those_of_least_squares(history):
+    track = track_of([history])
+    codes, last = every_day(1)
+    calendar = Calendar(track, len(codes))
+    found = slopes(track, calendar.until(codes, last - 30), calendar.until(codes, last))
+    for at, day in enumerate(last.tolist()):
+        days = [d for d in sorted(history) if day - 30 < d <= day]
+        values = [history[d] for d in days]
+        assert_close(found[at], oracle.slope(days, values), max(map(abs, values), default=0.0))
