@@ -145,6 +145,39 @@ def day_numbers() -> pl.DataFrame:
     )
 
 
+def sales() -> pl.DataFrame:
+    """Weekly prices and quantities of products in stores, with gaps and oddities, unsorted."""
+    rng = np.random.default_rng(4)
+    keys = [(w, p, s) for w in range(26) for p in ("a", "b", "c") for s in (1, 2)]
+    keys = [keys[i] for i in rng.permutation(len(keys))[:120]]
+    n = len(keys)
+    price = np.round(10 * np.exp(0.2 * rng.normal(size=n)), 1)
+    quantity = np.round(np.exp(3 - 2 * np.log(price / 10) + 0.3 * rng.normal(size=n)), 1)
+    price[3], price[5], quantity[7], quantity[9] = float("nan"), 0.0, float("nan"), -2.0
+    return pl.DataFrame(
+        {
+            "product_id": [p for _, p, _ in keys],
+            "date": [dt.datetime(2023, 1, 2) + dt.timedelta(days=7 * w) for w, _, _ in keys],
+            "price": price,
+            "quantity_sold": quantity,
+            "store": [s for _, _, s in keys],
+            "category": [{"a": "x", "b": "x", "c": "y"}[p] for _, p, _ in keys],
+            "competitor_price": np.round(price * rng.uniform(0.8, 1.2, n), 2),
+            "promo": rng.integers(0, 2, n),
+            "note": [("x", "y")[v] for v in rng.integers(0, 2, n)],
+        }
+    )
+
+
+def numbered_sales() -> pl.DataFrame:
+    """A panel as arrays have it: product and day as numbers."""
+    rng = np.random.default_rng(4)
+    day = np.repeat(np.arange(19_000, 19_040), 2).astype(float)
+    price = rng.choice([9.0, 10.0, 11.5], 80)
+    quantity = np.round(np.exp(3 - 2 * np.log(price / 10) + 0.3 * rng.normal(size=80)), 1)
+    return pl.DataFrame({"x0": day, "x1": price, "x2": quantity})
+
+
 def dirty() -> pl.DataFrame:
     """One column of every kind, with missing marks and one failure each."""
     n = 24
@@ -288,6 +321,39 @@ def cases() -> list[Case]:
             ts.CategoryEncoder(strategy=ce.WOEEncoder()),
             labelled(),
             some_target(40),
+        ),
+        Case("PriceFeatures", ts.PriceFeatures(), sales().filter(store=1)),
+        Case(
+            "PriceFeatures-full",
+            ts.PriceFeatures(
+                store_column="store",
+                category_column="category",
+                competitor_price_column="competitor_price",
+                promo_columns=["promo"],
+                horizon_days=7,
+                windows=(14, 28),
+                kappa="eb",
+                elasticity_window_days=None,
+                competitor_timing="lagged",
+                target="none",
+            ),
+            sales(),
+        ),
+        Case(
+            "PriceFeatures-poisson",
+            ts.PriceFeatures(method="poisson", duplicates="sum", seasonal_control="fourier"),
+            sales(),
+        ),
+        Case(
+            "PriceFeatures-arrays",
+            ts.PriceFeatures(
+                product_column=None,
+                date_column="x0",
+                price_column="x1",
+                quantity_column="x2",
+                duplicates="sum",
+            ),
+            numbered_sales(),
         ),
         Case("FeatureScaler-nothing", ts.FeatureScaler(), numbers().select("plan", "since")),
         Case("FeatureScaler-named", ts.FeatureScaler(["x1", "x3"]), plain()),

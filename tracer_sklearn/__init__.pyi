@@ -2,11 +2,17 @@
 
 from . import datasets, inspection
 from .base import Stage
-from .blueprints import blueprint_pipeline, customer_churn_pipeline, search_space
+from .blueprints import (
+    blueprint_pipeline,
+    customer_churn_pipeline,
+    price_optimization_pipeline,
+    search_space,
+)
 from .exceptions import (
     ConstantColumnWarning,
     DataError,
     DataQualityWarning,
+    HorizonWarning,
     IngestionError,
     InputTypeError,
     MissingDependencyError,
@@ -21,6 +27,7 @@ from .exceptions import (
     UnseenCategoryWarning,
 )
 from .features.churn import ChurnFeatures
+from .features.price import PriceFeatures
 from .io.csv import Ingested, read_csv
 from .io.limits import IngestionLimits
 from .io.report import IngestionReport
@@ -55,6 +62,7 @@ __all__ = [
     "FeatureScaler",
     "FieldRule",
     "FieldSpec",
+    "HorizonWarning",
     "Ingested",
     "IngestionError",
     "IngestionLimits",
@@ -66,6 +74,7 @@ __all__ = [
     "MissingValueImputer",
     "OutlierCapper",
     "ParameterError",
+    "PriceFeatures",
     "PurgedSnapshotSplit",
     "QualityDisplay",
     "QualityError",
@@ -87,6 +96,7 @@ __all__ = [
     "inspection",
     "make_snapshots",
     "metrics",
+    "price_optimization_pipeline",
     "read_csv",
     "search_space",
     "snapshot_account",

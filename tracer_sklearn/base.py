@@ -20,6 +20,7 @@ from tracer_sklearn._frame import (
     enter_target,
     gather,
     leave,
+    leave_gathered,
     leave_lazy,
     pick_columns,
 )
@@ -97,6 +98,9 @@ class Stage(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # typ
 
     #: Whether the rows at hand decide on dtypes; lazy frames, whose schema is fixed, keep theirs.
     _dtypes_follow_rows: ClassVar[bool] = False
+
+    #: Whether ``transform`` needs rows of the past and so collects a lazy frame, once.
+    _gathers: ClassVar[bool] = False
 
     # -- hooks ----------------------------------------------------------------------------
 
@@ -459,6 +463,9 @@ class Stage(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # typ
                 self._inspect(counts, entered.n_rows)
             return self._transform(entered, apply)
         self._check_params()  # they may have been set anew since fit
+        if self._gathers:
+            rows = self._transform(gather(entered), apply)
+            return leave_gathered(entered, rows, container_of(self))
         if self._needs_rows is not None:
             raise InputTypeError(
                 f"{self._name}: {self._needs_rows} needs rows in memory, X is lazy "

@@ -10,7 +10,8 @@ import narwhals.stable.v2 as nw
 
 from tracer_sklearn.exceptions import ParameterError, nearest
 from tracer_sklearn.features.churn import ChurnFeatures
-from tracer_sklearn.schema import CUSTOMER_CHURN, BlueprintSchema
+from tracer_sklearn.features.price import PriceFeatures
+from tracer_sklearn.schema import CUSTOMER_CHURN, PRICE_OPTIMIZATION, BlueprintSchema
 from tracer_sklearn.stages.audit import DriftMonitor
 from tracer_sklearn.stages.encoding import CategoryEncoder
 from tracer_sklearn.stages.imputation import MissingValueImputer
@@ -22,7 +23,12 @@ from tracer_sklearn.stages.validation import DataValidator
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-__all__ = ["blueprint_pipeline", "customer_churn_pipeline", "search_space"]
+__all__ = [
+    "blueprint_pipeline",
+    "customer_churn_pipeline",
+    "price_optimization_pipeline",
+    "search_space",
+]
 
 _CHURN_ROLES = {
     "customer_id": "customer_column",
@@ -43,6 +49,30 @@ _CHURN_CAPPED = (
     "daily_value_rate",
     "support_intensity",
     "feature_usage_rate",
+)
+
+_PRICE_ROLES = {
+    "product_id": "product_column",
+    "date": "date_column",
+    "price": "price_column",
+    "quantity_sold": "quantity_column",
+    "store": "store_column",
+    "category": "category_column",
+    "competitor_price": "competitor_price_column",
+}
+
+# Amounts; what the price itself moves keeps its scale, or its effect could not be read off.
+_PRICE_CAPPED = (
+    "revenue_lag",
+    "revenue_ma_7d",
+    "revenue_ma_30d",
+    "revenue_ma_90d",
+    "revenue_per_unit_past",
+    "demand_ma_7d",
+    "demand_ma_30d",
+    "demand_ma_90d",
+    "demand_growth_7d",
+    "demand_growth_30d",
 )
 
 
@@ -153,7 +183,113 @@ def customer_churn_pipeline(
     return Pipeline(steps, memory=memory, verbose=verbose)
 
 
-_PIPELINES: dict[str, Callable[..., Pipeline]] = {"customer_churn": customer_churn_pipeline}
+def price_optimization_pipeline(
+    estimator: Any = None,
+    *,
+    fields: Mapping[str, str] | None = None,
+    horizon_days: int = 1,
+    missing_value_strategy: Any = "auto",
+    outlier_method: Any = "none",
+    encoding_strategy: Any = "auto",
+    scaling_method: str = "robust",
+    drift_monitor: str = "none",
+    memory: Any = None,
+    verbose: bool = False,
+) -> Pipeline:
+    """Build the price-optimization blueprint: one row per product and date to a model of demand.
+
+    The steps are ``parse, validate, features, impute, cap, encode, scale`` and, with an
+    estimator, ``model``. The frame of ``fit`` holds the quantity beside the target, because the
+    features of a row come from what was sold before it; the row's own quantity never leaves. Rows
+    to predict go on from that history. Use it with a splitter that knows time, such as
+    `sklearn.model_selection.TimeSeriesSplit` on rows sorted by date, and inside `PriceOptimizer`;
+    it is not meant for single transactions.
+
+    Parameters
+    ----------
+    estimator : scikit-learn estimator or None, default=None
+        The last step, ``model``. Without it the pipeline is a transformer.
+    fields : mapping of str to str or None, default=None
+        The schema's field names to the frame's column names: ``{"product_id": "SKU"}``. Stores,
+        categories and competitors' prices take part only where they are named here:
+        ``{"category": "category"}``.
+    horizon_days : int, default=1
+        ``features__horizon_days``: days between a row and the newest quantity that it may know.
+        If a month is planned at once, it must be at least a month.
+    missing_value_strategy : str, dict or estimator, default="auto"
+        ``impute__strategy``, see `MissingValueImputer`.
+    outlier_method : str or estimator, default="none"
+        ``cap__method``, see `OutlierCapper`; for amounts of past demand and revenue only. Off,
+        because a promotion's peak is what a price model has to learn.
+    encoding_strategy : str or encoder, default="auto"
+        ``encode__strategy``, see `CategoryEncoder`.
+    scaling_method : str, default="robust"
+        ``scale__method``, see `FeatureScaler`.
+    drift_monitor : {"none", "warn", "raise"}, default="none"
+        What a later batch does whose raw columns no longer look like the training rows: another
+        choice than ``"none"`` adds the step ``drift`` after ``validate``, a `DriftMonitor` of every
+        column but the product and the date.
+    memory : str, joblib.Memory or None, default=None
+        Cache of fitted steps, as in `sklearn.pipeline.Pipeline`.
+    verbose : bool, default=False
+        Whether scikit-learn prints the time of each step.
+
+    Returns
+    -------
+    pipeline : sklearn.pipeline.Pipeline
+        Unfitted; every step and parameter can be set and searched.
+
+    Raises
+    ------
+    ParameterError
+        If ``fields`` names an unknown field.
+
+    See Also
+    --------
+    PriceOptimizer : From a model of demand to a price.
+    search_space : A ready grid for `sklearn.model_selection.GridSearchCV`.
+
+    Examples
+    --------
+    >>> from sklearn.ensemble import HistGradientBoostingRegressor
+    >>> import tracer_sklearn as ts
+    >>> X, y = ts.datasets.make_price_panel(n_products=10, random_state=0)
+    >>> past, future = X["date"] < "2024-12-02", X["date"] == "2024-12-02"
+    >>> pipe = ts.price_optimization_pipeline(HistGradientBoostingRegressor(), horizon_days=7)
+    >>> predicted = pipe.fit(X[past], y[past]).predict(X[future].drop(columns="quantity_sold"))
+    >>> predicted.shape
+    (10,)
+    """
+    from sklearn.pipeline import Pipeline  # loads rich and more: a tenth of the import time
+
+    fields = fields or {}
+    roles: dict[str, Any] = {**_roles(fields, _PRICE_ROLES)}
+    steps: list[tuple[str, Any]] = [
+        ("parse", ColumnParser(schema=_kinds(PRICE_OPTIMIZATION, fields))),
+        ("validate", DataValidator(_renamed(PRICE_OPTIMIZATION, fields), on_fail="warn")),
+        *_drift_step(
+            drift_monitor,
+            unwatched=[
+                roles.get("product_column", "product_id"),
+                roles.get("date_column", "date"),
+                roles.get("quantity_column", "quantity_sold"),
+            ],
+        ),
+        ("features", PriceFeatures(**roles, horizon_days=horizon_days)),
+        ("impute", MissingValueImputer(strategy=missing_value_strategy)),
+        ("cap", OutlierCapper(Present(_PRICE_CAPPED), method=outlier_method)),
+        ("encode", CategoryEncoder(strategy=encoding_strategy)),
+        ("scale", FeatureScaler(method=scaling_method)),
+    ]
+    if estimator is not None:
+        steps.append(("model", estimator))
+    return Pipeline(steps, memory=memory, verbose=verbose)
+
+
+_PIPELINES: dict[str, Callable[..., Pipeline]] = {
+    "customer_churn": customer_churn_pipeline,
+    "price_optimization": price_optimization_pipeline,
+}
 
 _SPACES: dict[str, dict[str, list[Any]]] = {
     "customer_churn": {
@@ -161,7 +297,13 @@ _SPACES: dict[str, dict[str, list[Any]]] = {
         "cap__method": ["iqr", "zscore", "none"],
         "encode__strategy": ["onehot", "target"],
         "scale__method": ["robust", "none"],
-    }
+    },
+    "price_optimization": {
+        "features__kappa": [0.3, 1.0, 3.0],
+        "impute__strategy": ["auto", "median"],
+        "encode__strategy": ["frequency", "target"],
+        "scale__method": ["robust", "none"],
+    },
 }
 
 
@@ -173,7 +315,7 @@ def blueprint_pipeline(name: str, estimator: Any = None, **options: Any) -> Pipe
 
     Parameters
     ----------
-    name : {"customer_churn"}
+    name : {"customer_churn", "price_optimization"}
         The blueprint.
     estimator : scikit-learn estimator or None, default=None
         The last step.
@@ -204,7 +346,7 @@ def search_space(name: str) -> dict[str, list[Any]]:
 
     Parameters
     ----------
-    name : {"customer_churn"}
+    name : {"customer_churn", "price_optimization"}
         The blueprint.
 
     Returns

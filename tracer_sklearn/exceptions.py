@@ -17,7 +17,8 @@
     ├── DataQualityWarning
     ├── UnseenCategoryWarning
     ├── ConstantColumnWarning
-    └── ReferenceDateWarning
+    ├── ReferenceDateWarning
+    └── HorizonWarning
 
 Each message reads *who: what must hold, what was found; what to do*, and each error
 survives pickling with its attributes.
@@ -33,6 +34,7 @@ __all__ = [
     "ConstantColumnWarning",
     "DataError",
     "DataQualityWarning",
+    "HorizonWarning",
     "IngestionError",
     "InputTypeError",
     "MissingDependencyError",
@@ -287,6 +289,10 @@ class ConstantColumnWarning(TracerWarning):
 
 class ReferenceDateWarning(TracerWarning):
     """A reference date was learnt, or rows lie after it."""
+
+
+class HorizonWarning(TracerWarning):
+    """Rows, or a test period, reach further ahead than what is known."""
 
 
 def nearest(name: str, candidates: Iterable[str], n: int = 3) -> str:

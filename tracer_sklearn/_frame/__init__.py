@@ -14,7 +14,7 @@ from tracer_sklearn._frame._entering import (
     missing_cells,
     pick_columns,
 )
-from tracer_sklearn._frame._leaving import container_of, leave, leave_lazy
+from tracer_sklearn._frame._leaving import container_of, leave, leave_gathered, leave_lazy
 
 __all__ = [
     "Entered",
@@ -24,6 +24,7 @@ __all__ = [
     "gather",
     "keep_rows",
     "leave",
+    "leave_gathered",
     "leave_lazy",
     "missing_cells",
     "pick_columns",

@@ -60,6 +60,26 @@ def leave_lazy(
     container: Container,
 ) -> Any:
     """Extend the plan of a lazy frame, helper columns and all, by the made ones; nothing runs."""
+    _refuse_container(entered, container)
+    if not isinstance(entered.native, pl.LazyFrame):
+        _refuse_case_twins(entered, [*frame.collect_schema().names(), *made])
+    columns = [made[name].alias(name) if name in made else nw.col(name) for name in names_out]
+    return frame.select(*columns).to_native()
+
+
+def leave_gathered(entered: Entered, table: pl.DataFrame, container: Container) -> Any:
+    """Give rows that had to be gathered back as the lazy kind of frame that came in."""
+    _refuse_container(entered, container)
+    if isinstance(entered.native, pl.LazyFrame):
+        return table.lazy()
+    _refuse_case_twins(entered, table.columns)
+    import duckdb
+
+    # a connection of its own: that of the relation cannot be asked for
+    return duckdb.connect().from_arrow(table.to_arrow())
+
+
+def _refuse_container(entered: Entered, container: Container) -> None:
     if container != "default":
         raise InputTypeError(
             f"{entered.stage}: set_output(transform={container!r}) asks for rows in memory, X is "
@@ -67,10 +87,6 @@ def leave_lazy(
             stage=entered.stage,
             received=type(entered.native).__qualname__,
         )
-    if not isinstance(entered.native, pl.LazyFrame):
-        _refuse_case_twins(entered, [*frame.collect_schema().names(), *made])
-    columns = [made[name].alias(name) if name in made else nw.col(name) for name in names_out]
-    return frame.select(*columns).to_native()
 
 
 def _refuse_case_twins(entered: Entered, names: Iterable[str]) -> None:

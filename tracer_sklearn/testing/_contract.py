@@ -363,12 +363,29 @@ def _check_set_output(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> 
 
 
 def _check_stays_lazy(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
-    """`transform` of a lazy frame runs nothing."""
+    """`transform` of a lazy frame runs nothing; a stage that needs the past collects once."""
     fitted = _fitted(stage, rows, y, engine)
     frame = to_engine(_keyed(rows, engine), engine)
+    if fitted._gathers:
+        _collects_once(fitted, frame)
+        return
     with _collect_bomb():
         out = fitted.transform(frame)
     assert type(out) is type(frame), f"{type(frame).__name__} became {type(out).__name__}"
+
+
+def _collects_once(fitted: Stage, frame: Any) -> None:
+    """What needs the past runs its source one time, and answers in kind."""
+    runs = []
+
+    def counted(rows: pl.DataFrame) -> pl.DataFrame:
+        runs.append(len(rows))
+        return rows
+
+    watched = frame.map_batches(counted) if isinstance(frame, pl.LazyFrame) else frame
+    out = fitted.transform(watched)
+    assert type(out) is type(frame), f"{type(frame).__name__} became {type(out).__name__}"
+    assert len(runs) <= 1, f"the source ran {len(runs)} times"
 
 
 @contextmanager

@@ -80,4 +80,21 @@ def example_stages() -> list[Stage]:
         tracer_sklearn.OutlierCapper(method="mad", fold=2.0),
         tracer_sklearn.OutlierCapper(method="none"),
         tracer_sklearn.OutlierCapper(method=Winsorizer(capping_method="iqr", tail="both")),
+        # a horizon of 80 years: the past of numbers drawn at random is no history
+        tracer_sklearn.PriceFeatures(
+            product_column=None,
+            date_column="x0",
+            price_column="x1",
+            quantity_column=None,
+            duplicates="mean",
+            horizon_days=30_000,
+        ),
+        tracer_sklearn.PriceFeatures(
+            product_column=None,
+            date_column="x0",
+            price_column="x0",
+            quantity_column="x0",
+            duplicates="last",
+            horizon_days=30_000,
+        ),
     ]
