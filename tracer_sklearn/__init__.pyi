@@ -28,6 +28,7 @@ from .exceptions import (
 )
 from .features.churn import ChurnFeatures
 from .features.price import PriceFeatures
+from .io.batches import iter_csv, scan_csv
 from .io.csv import Ingested, read_csv
 from .io.limits import IngestionLimits
 from .io.report import IngestionReport
@@ -94,10 +95,12 @@ __all__ = [
     "customer_churn_pipeline",
     "datasets",
     "inspection",
+    "iter_csv",
     "make_snapshots",
     "metrics",
     "price_optimization_pipeline",
     "read_csv",
+    "scan_csv",
     "search_space",
     "snapshot_account",
     "write_csv",

@@ -18,6 +18,8 @@ from tracer_sklearn.io.dialect import Dialect, one_line_end
 from tracer_sklearn.io.limits import IngestionLimits
 
 BLOCK_BYTES = 8 << 20
+# where memory is bounded: blocks wait for one another in threads
+SMALL_BLOCK_BYTES = 1 << 20
 # lines of the end of a file that are looked at one by one
 _TAIL_LINES = 64
 # no number has so many digits, and some readers take minutes over one
@@ -82,6 +84,8 @@ class Cutter:
         What errors call the file.
     line : int
         Number of the first line.
+    block_bytes : int
+        Least size of a block.
     """
 
     def __init__(
@@ -91,8 +95,10 @@ class Cutter:
         limits: IngestionLimits,
         name: str,
         line: int = 1,
+        block_bytes: int = BLOCK_BYTES,
     ) -> None:
         self._chunks = chunks
+        self._block_bytes = block_bytes
         self._dialect = dialect
         self._limits = limits
         self._name = name
@@ -120,14 +126,15 @@ class Cutter:
         """Yield pieces of at least a block but for the last."""
         parts: list[bytes] = []
         size = 0
+        most = self._block_bytes
         for chunk in self._chunks:
             at = 0
             while at < len(chunk):
-                piece = chunk[at : at + BLOCK_BYTES] if len(chunk) > BLOCK_BYTES else chunk
+                piece = chunk[at : at + most] if len(chunk) > most else chunk
                 at += len(piece)
                 parts.append(piece)
                 size += len(piece)
-                if size >= BLOCK_BYTES:
+                if size >= most:
                     yield b"".join(parts) if len(parts) > 1 else parts[0]
                     parts, size = [], 0
         if size:

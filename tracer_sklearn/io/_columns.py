@@ -1,14 +1,10 @@
-"""From text to typed columns, by formats that all cells of a column decide.
-
-A column is learnt from all of its cells, which costs a look at every distinct one. Numbers and
-dates in their plainest notation can be proven to be just that while they are converted, block
-by block; `Plain` does so, and gives up at the first cell that could change what is learnt.
-"""
+"""The formats of columns, and the account of what they hold."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
+from dataclasses import replace
 
 import narwhals.stable.v2 as nw
 import polars as pl
@@ -18,7 +14,6 @@ from tracer_sklearn._text import (
     ColumnFormat,
     Learnt,
     account_for,
-    apply_format,
     learn_format,
     mask,
 )
@@ -30,15 +25,13 @@ _MOST_DISTINCT = 1_000_000
 _MIN_REPEATS = 2.0
 
 
-def read_column(
+def learn_column(
     text: pl.Series, wish: Wish, *, decimal: str, day_first: bool | None = None
-) -> tuple[pl.Series, Learnt]:
-    """Return the typed values of a column of text, and the account of how they were read."""
+) -> Learnt:
+    """Return how a column of text is read, with the account of it."""
     if wish.format is not None:
-        learnt = account_for(text, wish.format, "frozen by `schema`")
-    else:
-        learnt = learn_format(text, kind=wish.kind, decimal=decimal or None, day_first=day_first)
-    return apply_format(text, learnt.format), learnt
+        return account_for(text, wish.format, "frozen by `schema`")
+    return learn_format(text, kind=wish.kind, decimal=decimal or None, day_first=day_first)
 
 
 def day_first_of(formats: Iterable[ColumnFormat]) -> bool | None:
@@ -118,3 +111,32 @@ def _plain(value: object) -> int | float | str | None:
     if isinstance(value, dt.datetime):
         return value.isoformat()
     return value if isinstance(value, int | float) else None
+
+
+def recounted(learnt: Learnt, text: pl.Series, values: pl.Series) -> Learnt:
+    """Return what was learnt with the failures of other rows: cells that became missing."""
+    nothing = values.is_null()
+    if learnt.format.kind in ("text", "category") or not nothing.any():
+        return replace(learnt, n_failures=0, examples=(), n_missing=0, n_values=values.len())
+    here = account_for(text.filter(nothing), learnt.format, learnt.why)
+    n_missing = here.n_missing
+    return replace(here, n_missing=n_missing, n_values=values.len() - n_missing)
+
+
+def widened(known: ColumnReport, values: pl.Series, here: Learnt, rows: int) -> ColumnReport:
+    """Return the account of a column over further rows; ``rows`` is the number of all."""
+    low, high = _ends(values)
+    ends = [end for end in (known.minimum, low) if end is not None]
+    tops = [top for top in (known.maximum, high) if top is not None]
+    missing = known.missing + values.null_count()
+    return known.model_copy(
+        update={
+            "missing": missing,
+            "nullable": missing > 0,
+            "missing_share": missing / max(1, rows),
+            "failures": known.failures + here.n_failures,
+            "examples": list(dict.fromkeys((*known.examples, *here.examples)))[:3],
+            "minimum": min(ends, default=None),
+            "maximum": max(tops, default=None),
+        }
+    )

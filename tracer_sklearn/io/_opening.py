@@ -10,7 +10,7 @@ from typing import Literal
 
 from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._account import Account, lines_of
-from tracer_sklearn.io._blocks import BLOCK_BYTES, Block, Cutter, line_chunks
+from tracer_sklearn.io._blocks import BLOCK_BYTES, SMALL_BLOCK_BYTES, Block, Cutter, line_chunks
 from tracer_sklearn.io._body import Body, Fail
 from tracer_sklearn.io._cells import is_blank
 from tracer_sklearn.io._records import Record, records_of
@@ -75,11 +75,17 @@ class Opened:
     _body: Body = field(repr=False)
     _chunks: Iterator[bytes] = field(repr=False)
     _first_line: int = 1
+    _block_bytes: int = BLOCK_BYTES
 
     def pieces(self) -> Iterator[Piece]:
         """Yield the rows as text, once."""
         cutter = Cutter(
-            self._chunks, self.dialect, self.source.limits, self.source.name, self._first_line
+            self._chunks,
+            self.dialect,
+            self.source.limits,
+            self.source.name,
+            self._first_line,
+            self._block_bytes,
         )
         return pieces_of(self._counted(cutter), self._body, self.dialect)
 
@@ -144,6 +150,7 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         Body(shape, account, _failing(source) if words.on_bad_lines == "error" else None),
         _without_lines(chunks, first - 1),
         first,
+        BLOCK_BYTES if whole else SMALL_BLOCK_BYTES,
     )
 
 

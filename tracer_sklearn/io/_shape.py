@@ -103,7 +103,7 @@ def find_shape(
     cells = [["", *record.cells] if row_names else record.cells for record in head]
     found = join_header(cells, width) if head else [""] * width
     body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)][:_MOST_ROWS]
-    if width != draft.width or len(head) != 1:
+    if width != draft.width or len(head) != 1 or start:
         looks, filled = _columns([row for row in body if abs(len(row) - width) <= 1] or body, width)
     return Shape(
         width=width,

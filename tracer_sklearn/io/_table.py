@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from tracer_sklearn._text import Learnt
+from tracer_sklearn._text import Learnt, apply_format
 from tracer_sklearn.exceptions import DataQualityWarning
 from tracer_sklearn.io._account import Account, Notes
 from tracer_sklearn.io._asked import Asked, Wish
 from tracer_sklearn.io._columns import (
     day_first_of,
     describe,
-    read_column,
+    learn_column,
     reduced_bytes,
     table_bytes,
 )
@@ -35,58 +36,101 @@ _MAX_FAILURE_SHARE = 0.02
 _MOST_NAMED = 5
 
 
-def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
-    """Read all rows of a table and type its columns."""
+@dataclass(frozen=True)
+class Learning:
+    """How the columns of a table are read, by name.
+
+    Attributes
+    ----------
+    learnt : dict of str to Learnt
+        Formats and accounts of the columns, in the order of the file.
+    places : dict of str to str
+        Their names in frames of text.
+    dropped : tuple of int
+        Places, from 0, of columns without name and content.
+    """
+
+    learnt: dict[str, Learnt]
+    places: dict[str, str]
+    dropped: tuple[int, ...]
+
+    def only(self, names: Sequence[str]) -> Learning:
+        """Return the same for some of the columns."""
+        kept = {name: place for name, place in self.places.items() if name in names}
+        return Learning({name: self.learnt[name] for name in kept}, kept, self.dropped)
+
+    @property
+    def undecided(self) -> list[str]:
+        """Columns of dates in which nothing decides between day and month."""
+        return [name for name, one in self.learnt.items() if one.ambiguous]
+
+
+def learn_columns(text: pl.DataFrame, opened: Opened, asked: Asked) -> Learning:
+    """Learn the formats of all columns that were asked for."""
     shape = opened.shape
-    chosen = asked.chosen(shape.names)
-    began = time.perf_counter()
-    text = text_frame(opened.pieces(), shape.width)
-    parsed = time.perf_counter()
-    places = {name: str(place) for place, name in enumerate(shape.names)}
-    values: dict[str, pl.Series] = {}
+    chosen = set(asked.chosen(shape.names))
     learnt: dict[str, Learnt] = {}
     dropped = []
     for place, name in enumerate(shape.names):
         if name not in chosen:
             continue
-        cells = text[places[name]].alias(name)
-        wish = asked.wishes.get(name, Wish())
-        values[name], learnt[name] = read_column(cells, wish, decimal=opened.decimal)
-        if not shape.found[place] and not learnt[name].n_values and asked.columns is None:
-            dropped.append(place + 1)
-            del values[name], learnt[name]
+        cells = text[str(place)].alias(name)
+        one = learn_column(cells, asked.wishes.get(name, Wish()), decimal=opened.decimal)
+        if not shape.found[place] and not one.n_values and asked.columns is None:
+            dropped.append(place)
+        else:
+            learnt[name] = one
+    places = {name: str(place) for place, name in enumerate(shape.names) if name in learnt}
     # what one column of dates leaves open, the others may settle
     order = day_first_of(one.format for one in learnt.values())
-    for name in [name for name, one in learnt.items() if one.ambiguous and order is not None]:
-        cells = text[places[name]].alias(name)
-        values[name], learnt[name] = read_column(
-            cells, Wish(), decimal=opened.decimal, day_first=order
-        )
+    if order is not None:
+        for name in [name for name, one in learnt.items() if one.ambiguous]:
+            cells = text[places[name]].alias(name)
+            learnt[name] = learn_column(cells, Wish(), decimal=opened.decimal, day_first=order)
+    return Learning(learnt, places, tuple(dropped))
+
+
+def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
+    """Read all rows of a table and type its columns."""
+    began = time.perf_counter()
+    text = text_frame(opened.pieces(), opened.shape.width)
+    parsed = time.perf_counter()
+    learning = learn_columns(text, opened, asked)
+    values = {
+        name: apply_format(text[place].alias(name), learning.learnt[name].format)
+        for name, place in learning.places.items()
+    }
     typed_at = time.perf_counter()
     columns = {
         name: describe(
             series,
-            learnt[name],
-            _first_cell(text[places[name]], series),
-            shape.found[shape.names.index(name)],
+            learning.learnt[name],
+            first_cell(text[learning.places[name]], series),
+            opened.shape.found[int(learning.places[name])],
         )
         for name, series in values.items()
     }
-    frame = pl.DataFrame(list(values.values())).select(name for name in chosen if name in values)
+    order = [name for name in asked.chosen(opened.shape.names) if name in values]
+    frame = pl.DataFrame([values[name] for name in order])
     opened.timings |= {
         "rows": parsed - began,
         "types": typed_at - parsed,
         "statistics": time.perf_counter() - typed_at,
     }
     after = sum(reduced_bytes(values[name], account) for name, account in columns.items())
-    report = report_of(opened, columns, dropped, table_bytes(frame), after)
-    warn(asked.who, report, [name for name, one in learnt.items() if one.ambiguous])
+    report = report_of(opened, columns, learning.dropped, table_bytes(frame), after)
+    warn(asked.who, report, learning.undecided)
     return frame, report
 
 
 def text_frame(pieces: Iterable[Piece], width: int) -> pl.DataFrame:
     """Put pieces together; columns are named by their places, from 0."""
     tables = [piece.table for piece in pieces]
+    return as_text(tables, width)
+
+
+def as_text(tables: Sequence[pa.Table], width: int) -> pl.DataFrame:
+    """Put tables of text together."""
     if not tables:
         return pl.DataFrame(schema={str(place): pl.String for place in range(width)})
     frame = pl.from_arrow(pa.concat_tables(tables))
@@ -125,7 +169,7 @@ def report_of(
         ],
         lines=_lines(opened.account),
         columns=dict(columns),
-        dropped_columns=list(dropped),
+        dropped_columns=[place + 1 for place in dropped],
         memory_before=before,
         memory_after=min(before, after),
         timings=dict(opened.timings),
@@ -164,7 +208,7 @@ def warn(who: str, report: IngestionReport, undecided: Sequence[str]) -> None:
         )
 
 
-def _first_cell(text: pl.Series, values: pl.Series) -> str:
+def first_cell(text: pl.Series, values: pl.Series) -> str:
     """Return the first cell that holds something."""
     at = values.is_not_null().arg_max()
     return "" if at is None or values[at] is None else str(text[at]).strip()
