@@ -41,7 +41,18 @@ from .stages.outliers import OutlierCapper
 from .stages.parsing import ColumnParser
 from .stages.reduction import DtypeReducer
 from .stages.scaling import FeatureScaler
-from .stages.validation import ColumnQuality, DataValidator, Issue, QualityDisplay, QualityReport
+from .stages.validation import (
+    BlueprintFit,
+    ColumnQuality,
+    CompatibilityReport,
+    DataValidator,
+    FieldMatch,
+    Issue,
+    QualityDisplay,
+    QualityReport,
+    ReadinessCheck,
+    check_compatibility,
+)
 from .tasks import metrics
 from .tasks.snapshots import SnapshotAccount, churn_label, make_snapshots, snapshot_account
 from .tasks.splits import PurgedSnapshotSplit
@@ -49,11 +60,13 @@ from .tasks.splits import PurgedSnapshotSplit
 __version__: str
 
 __all__ = [
+    "BlueprintFit",
     "BlueprintSchema",
     "CategoryEncoder",
     "ChurnFeatures",
     "ColumnParser",
     "ColumnQuality",
+    "CompatibilityReport",
     "ConstantColumnWarning",
     "DataError",
     "DataQualityWarning",
@@ -61,6 +74,7 @@ __all__ = [
     "DriftMonitor",
     "DtypeReducer",
     "FeatureScaler",
+    "FieldMatch",
     "FieldRule",
     "FieldSpec",
     "HorizonWarning",
@@ -80,6 +94,7 @@ __all__ = [
     "QualityDisplay",
     "QualityError",
     "QualityReport",
+    "ReadinessCheck",
     "ReferenceDateWarning",
     "SchemaError",
     "SchemaRegistry",
@@ -91,6 +106,7 @@ __all__ = [
     "UnseenCategoryWarning",
     "__version__",
     "blueprint_pipeline",
+    "check_compatibility",
     "churn_label",
     "customer_churn_pipeline",
     "datasets",

@@ -33,8 +33,8 @@ _ALIASES = {
         total_charges total_amount monetary
     """,
     "support_tickets": """
-        tickets ticket_count num_tickets n_tickets support_cases support_calls support_requests
-        service_calls complaints customer_service_calls
+        tickets ticket_count num_tickets n_tickets tickets_opened support_cases support_calls
+        support_requests service_calls complaints customer_service_calls
     """,
     "feature_usage_count": """
         feature_usage usage usage_count sessions session_count num_sessions logins login_count

@@ -16,7 +16,9 @@ from tracer_sklearn.schema._fields import FieldSpec, Kind
 # Above this share of distinct values text names its rows.
 _IDENTIFIER_SHARE = 0.95
 _MOST_LEVELS = 20
-_WORDS_OF_IDENTIFIERS = {"id", "key", "code", "no", "nr", "num", "number", "uuid", "guid", "sku"}
+_ALWAYS_IDENTIFIERS = {"id", "uuid", "guid", "sku", "key"}
+# "customer_no" names customers, "no_of_customers" counts them
+_IDENTIFIERS_AT_THE_END = {"no", "nr", "num", "number"}
 _KIND_OF_TEXT: dict[str, Kind] = {
     "number": "number",
     "count": "count",
@@ -45,9 +47,12 @@ def proposed_kind(series: nw.Series[Any]) -> Kind:
         return "flag"
     if dtype in (nw.Date, nw.Datetime):
         return "datetime"
-    named_as_id = bool(set(words_of(series.name)) & _WORDS_OF_IDENTIFIERS)
+    words = words_of(series.name)
+    named_as_id = bool(set(words) & _ALWAYS_IDENTIFIERS) or (
+        len(words) > 1 and words[-1] in _IDENTIFIERS_AT_THE_END
+    )
     if dtype.is_numeric():
-        if named_as_id and _is_whole(series):
+        if (named_as_id or "code" in words) and _is_whole(series):
             return "identifier"
         return "count" if _is_whole(series) else "number"
     if dtype not in (nw.String, nw.Categorical, nw.Enum):

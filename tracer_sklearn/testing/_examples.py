@@ -97,4 +97,6 @@ def example_stages() -> list[Stage]:
             duplicates="last",
             horizon_days=30_000,
         ),
+        tracer_sklearn.ReadinessCheck(),
+        tracer_sklearn.ReadinessCheck(on_fail="warn"),
     ]
