@@ -275,6 +275,9 @@ def cases() -> list[Case]:
         ),
         Case("DataValidator-arrays", ts.DataValidator(), labelled()),
         Case("DtypeReducer", ts.DtypeReducer(), wide()),
+        Case("LeakAudit", ts.LeakAudit(random_state=0), gaps(), some_target(60)),
+        Case("LeakAudit-dates", ts.LeakAudit(random_state=0), customers()),
+        Case("LeakAudit-arrays", ts.LeakAudit(random_state=0), plain(), some_target(40)),
         *(
             Case(f"FeatureScaler-{method}", ts.FeatureScaler(method=method), numbers())
             for method in ("robust", "standard", "minmax", "none")

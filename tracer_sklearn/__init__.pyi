@@ -34,7 +34,7 @@ from .io.limits import IngestionLimits
 from .io.report import IngestionReport
 from .io.writing import write_csv
 from .schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
-from .stages.audit import DriftMonitor
+from .stages.audit import DriftMonitor, LeakAudit, LeakFinding, LeakReport, leak_audit
 from .stages.encoding import CategoryEncoder
 from .stages.imputation import MissingValueImputer
 from .stages.outliers import OutlierCapper
@@ -84,6 +84,9 @@ __all__ = [
     "IngestionReport",
     "InputTypeError",
     "Issue",
+    "LeakAudit",
+    "LeakFinding",
+    "LeakReport",
     "MissingDependencyError",
     "MissingFieldsError",
     "MissingValueImputer",
@@ -112,6 +115,7 @@ __all__ = [
     "datasets",
     "inspection",
     "iter_csv",
+    "leak_audit",
     "make_snapshots",
     "metrics",
     "price_optimization_pipeline",

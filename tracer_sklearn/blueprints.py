@@ -12,7 +12,7 @@ from tracer_sklearn.exceptions import ParameterError, nearest
 from tracer_sklearn.features.churn import ChurnFeatures
 from tracer_sklearn.features.price import PriceFeatures
 from tracer_sklearn.schema import CUSTOMER_CHURN, PRICE_OPTIMIZATION, BlueprintSchema
-from tracer_sklearn.stages.audit import DriftMonitor
+from tracer_sklearn.stages.audit import DriftMonitor, LeakAudit
 from tracer_sklearn.stages.encoding import CategoryEncoder
 from tracer_sklearn.stages.imputation import MissingValueImputer
 from tracer_sklearn.stages.outliers import OutlierCapper
@@ -87,6 +87,7 @@ def customer_churn_pipeline(
     encoding_strategy: Any = "auto",
     scaling_method: str = "robust",
     drift_monitor: str = "none",
+    leak_audit: str = "none",
     memory: Any = None,
     verbose: bool = False,
 ) -> Pipeline:
@@ -126,6 +127,10 @@ def customer_churn_pipeline(
     drift_monitor : {"none", "warn", "raise"}, default="none"
         What a later batch does whose raw columns no longer look like the training rows: another
         value than none puts a `DriftMonitor` as step ``drift`` before ``features``.
+    leak_audit : {"none", "warn", "raise"}, default="none"
+        What ``fit`` does about features that know the target: another value than none puts a
+        `LeakAudit` as step ``leak`` behind ``features``. None, because a search would pay for it
+        at every fit; call the function `leak_audit` once instead.
     memory : str, joblib.Memory or None, default=None
         Cache of fitted steps, as in `sklearn.pipeline.Pipeline`.
     verbose : bool, default=False
@@ -173,6 +178,7 @@ def customer_churn_pipeline(
         ("validate", DataValidator(_renamed(CUSTOMER_CHURN, named), on_fail="warn")),
         *_drift_step(drift_monitor, unwatched=[roles.get("customer_column", "customer_id")]),
         ("features", ChurnFeatures(**roles, reference_date=reference_date)),
+        *_leak_step(leak_audit),
         ("impute", MissingValueImputer(strategy=missing_value_strategy)),
         ("cap", OutlierCapper(Present(_CHURN_CAPPED), method=outlier_method)),
         ("encode", CategoryEncoder(strategy=encoding_strategy)),
@@ -193,6 +199,7 @@ def price_optimization_pipeline(
     encoding_strategy: Any = "auto",
     scaling_method: str = "robust",
     drift_monitor: str = "none",
+    leak_audit: str = "none",
     memory: Any = None,
     verbose: bool = False,
 ) -> Pipeline:
@@ -229,6 +236,10 @@ def price_optimization_pipeline(
         What a later batch does whose raw columns no longer look like the training rows: another
         choice than ``"none"`` adds the step ``drift`` after ``validate``, a `DriftMonitor` of every
         column but the product and the date.
+    leak_audit : {"none", "warn", "raise"}, default="none"
+        What ``fit`` does about features that know the target: another value than none puts a
+        `LeakAudit` as step ``leak`` behind ``features``. None, because a search would pay for it
+        at every fit; call the function `leak_audit` once instead.
     memory : str, joblib.Memory or None, default=None
         Cache of fitted steps, as in `sklearn.pipeline.Pipeline`.
     verbose : bool, default=False
@@ -276,6 +287,7 @@ def price_optimization_pipeline(
             ],
         ),
         ("features", PriceFeatures(**roles, horizon_days=horizon_days)),
+        *_leak_step(leak_audit),
         ("impute", MissingValueImputer(strategy=missing_value_strategy)),
         ("cap", OutlierCapper(Present(_PRICE_CAPPED), method=outlier_method)),
         ("encode", CategoryEncoder(strategy=encoding_strategy)),
@@ -427,6 +439,12 @@ def _drift_step(on_drift: str, *, unwatched: Sequence[str]) -> list[tuple[str, A
     if on_drift == "none":
         return []
     return [("drift", DriftMonitor(Watchable(tuple(unwatched)), on_drift=on_drift))]
+
+
+def _leak_step(on_suspect: str) -> list[tuple[str, Any]]:
+    if on_suspect == "none":
+        return []
+    return [("leak", LeakAudit(on_suspect=on_suspect, random_state=0))]
 
 
 def _roles(fields: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, str]:

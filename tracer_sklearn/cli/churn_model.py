@@ -180,6 +180,11 @@ def run(folder: Path, say: Callable[[str], Any] = print) -> pd.DataFrame:
     say("Take a snapshot of every household each month")
     X, y = make_snapshots(transactions)
 
+    say("Look for columns that know the answer")
+    audit = ts.leak_audit(X, y)
+    if audit.errors:
+        raise ValueError(f"no column may know who churned\n{audit}")
+
     parts = []
     for model in MODELS:
         say(f"Cross-validate over time: {model}")
@@ -214,6 +219,7 @@ def run(folder: Path, say: Callable[[str], Any] = print) -> pd.DataFrame:
             "days from the snapshot on; features use what happened before it.",
             "Each test snapshot was predicted by a pipeline fitted on rows whose label was known "
             "before it. The table shows means over test snapshots.",
+            f"Audit for leakage: {str(audit).splitlines()[0]}",
             "The base rate's Brier score is that of predicting the share of churners for "
             "everybody. Profit is the expected maximum profit a customer, in the money of its "
             "default costs: 200 a customer kept, 10 an offer, 1 a contact.",

@@ -65,6 +65,8 @@ def example_stages() -> list[Stage]:
         tracer_sklearn.FeatureScaler(method="standard"),
         tracer_sklearn.FeatureScaler(["x0"], method="minmax"),
         tracer_sklearn.FeatureScaler(method="none"),
+        tracer_sklearn.LeakAudit(on_suspect="none", random_state=0),
+        tracer_sklearn.LeakAudit(error_above=1.0, warn_above=1.0, random_state=0),
         tracer_sklearn.MissingValueImputer(),
         tracer_sklearn.MissingValueImputer(strategy="mean", indicator="all"),
         tracer_sklearn.MissingValueImputer(strategy="median", indicator="none"),

@@ -1,0 +1,271 @@
+"""Features of time series that know the target of their own period, or of a later one."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from tracer_sklearn.stages.audit._findings import LeakFinding
+from tracer_sklearn.stages.audit._strength import concordance
+
+__all__ = ["Panel", "key_candidates", "moves_together", "panel_of", "sequence_findings"]
+
+_ROWS = 10_000
+_KEY_ROWS = 20_000
+_MOST_KEYS = 6
+_RAGGED = 4  # of the periods at hand a series has at least a quarter
+_FEWEST_PERIODS = 8
+_FEWEST_ROWS = 50
+_PAST = 100
+_FUTURE = 15
+_ROWS_A_TERM = 4
+_EXPLAINED = 0.999
+_ROUNDING = 1e-6
+_FORETELLING = 5
+_TOGETHER = 0.7
+_TOGETHER_NOTE = 0.6
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Rows of whole series in the order of time.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n,)
+        Positions in the frame, series after series, each in the order of time.
+    series : ndarray of shape (n,)
+        Number of the series.
+    """
+
+    rows: np.ndarray
+    series: np.ndarray
+
+
+def panel_of(frame: nw.DataFrame[Any], days: np.ndarray, rng: np.random.Generator) -> Panel | None:
+    """Find what tells series apart, and choose some of them; None where there are none.
+
+    Parameters
+    ----------
+    frame : narwhals.DataFrame
+        Columns that may name a series.
+    days : ndarray of shape (n_rows,)
+        Date of each row.
+    rng : numpy.random.Generator
+        Chooses the series.
+    """
+    key = _key_of(frame, days, rng)
+    if key is None:
+        return None
+    series = _numbered(frame, key, len(days))
+    known = np.flatnonzero(np.isfinite(days))
+    sizes = np.bincount(series[known], minlength=int(series.max(initial=0)) + 1)
+    order = rng.permutation(np.flatnonzero(sizes >= _FEWEST_PERIODS))
+    if not len(order):
+        return None
+    last = int(np.searchsorted(np.cumsum(sizes[order]), _ROWS)) + 1
+    rows = known[np.isin(series[known], order[:last])]
+    rows = rows[np.lexsort((days[rows], series[rows]))]
+    # of one endless series, the newest part
+    rows = rows[-2 * _ROWS :]
+    return Panel(rows, series[rows])
+
+
+def key_candidates(frame: nw.DataFrame[Any]) -> list[str]:
+    """Name the columns that may tell series apart: the first of text, then of whole numbers."""
+    text = (nw.String, nw.Categorical, nw.Enum, nw.Boolean)
+    named = [name for name, dtype in frame.schema.items() if dtype in text]
+    numbered = [name for name, dtype in frame.schema.items() if dtype.is_integer()]
+    return [*named, *numbered][:_MOST_KEYS]
+
+
+def _key_of(
+    frame: nw.DataFrame[Any], days: np.ndarray, rng: np.random.Generator
+) -> tuple[str, ...] | None:
+    """Return the columns that, with the date, name each row once."""
+    dates, dated = np.unique(days, return_inverse=True)
+    if len(dates) == len(days):
+        return ()
+    if len(dates) < _FEWEST_PERIODS or not frame.columns:
+        return None
+    sizes = np.bincount(dated)
+    chosen = rng.permutation(len(dates))
+    chosen = chosen[: int(np.searchsorted(np.cumsum(sizes[chosen]), _KEY_ROWS)) + 1]
+    rows = np.flatnonzero(np.isin(dated, chosen))
+    some = frame[rows.tolist()]
+    codes = {name: _coded(some[name]) for name in some.columns}
+    pairs = itertools.combinations(some.columns, 2)
+    for key in [*((name,) for name in some.columns), *pairs, tuple(some.columns)]:
+        cells = set(zip(*(codes[name] for name in key), strict=True))
+        # a number that differs from row to row names rows, not series
+        if len(cells) * len(chosen) > _RAGGED * len(rows):
+            continue
+        if len({*zip(dated[rows].tolist(), *(codes[name] for name in key), strict=True)}) == len(
+            rows
+        ):
+            return key
+    return None
+
+
+def _coded(series: nw.Series[Any]) -> list[Any]:
+    return (series.cast(nw.String) if not series.dtype.is_integer() else series).to_list()
+
+
+def _numbered(frame: nw.DataFrame[Any], key: tuple[str, ...], n_rows: int) -> np.ndarray:
+    if not key:
+        return np.zeros(n_rows, dtype=np.int64)
+    cells = list(zip(*(_coded(frame[name]) for name in key), strict=True))
+    numbers = {cell: i for i, cell in enumerate(dict.fromkeys(cells))}
+    return np.fromiter(map(numbers.__getitem__, cells), dtype=np.int64, count=n_rows)
+
+
+# -- measures --------------------------------------------------------------------------------
+
+
+def moves_together(panel: Panel, values: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Return how well changes of a column tell news of the target: now, and one period older.
+
+    Above .5 they move with one another, below against. News is what the last five targets do
+    not foretell: without that a past value would seem to move against the target, because the
+    last target is part of both changes.
+
+    Parameters
+    ----------
+    panel : Panel
+        The rows.
+    values, truth : ndarray of shape (n,)
+        Column and target of these rows.
+    """
+    rows = np.arange(_FORETELLING + 1, len(truth))
+    rows = rows[panel.series[rows] == panel.series[rows - _FORETELLING - 1]]
+    past = truth[rows[:, None] - np.arange(1, _FORETELLING + 1)[None, :]]
+    change, older = values[rows] - values[rows - 1], values[rows - 1] - values[rows - 2]
+    known = np.isfinite(np.column_stack([past, change, older, truth[rows]])).all(axis=1)
+    rows, past, change, older = rows[known], past[known], change[known], older[known]
+    if len(rows) < _FEWEST_ROWS:
+        return 0.5, 0.5
+    space = _space(panel, rows, past)
+    news, *moves = (_outside(space, panel, rows, column) for column in (truth[rows], change, older))
+    now, before = (
+        concordance(move[-_ROWS // 2 :], news[-_ROWS // 2 :], is_number=True) for move in moves
+    )
+    return now, before
+
+
+def _outside(space: np.ndarray, panel: Panel, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the part of values, less the mean of their series, that a space does not hold."""
+    centred = _centred(panel, rows, values)[:, 0]
+    rest: np.ndarray = centred - space @ (space.T @ centred)
+    # what is left of a part of the space is rounding, whose order says nothing
+    rest[np.abs(rest) < 1e-9 * np.abs(centred).max(initial=0.0)] = 0.0
+    return rest
+
+
+def sequence_findings(
+    panel: Panel, columns: Mapping[str, np.ndarray], truth: np.ndarray
+) -> Iterator[LeakFinding]:
+    """Yield columns that hold the target of their own or a later period.
+
+    Parameters
+    ----------
+    panel : Panel
+        The rows.
+    columns : mapping of str to ndarray of shape (n,)
+        Numbers of these rows.
+    truth : ndarray of shape (n,)
+        Target of these rows.
+    """
+    windows = dict(_windows(panel, columns, truth))
+    for name, values in columns.items():
+        if name in windows:
+            yield LeakFinding(
+                columns=(name,),
+                detector="window",
+                severity="error",
+                strength=windows[name],
+                message=f"{name!r} is computed from the target of its own period or of later ones.",
+                remedy="Let its window end before the row's date, by the horizon.",
+            )
+            continue
+        now, older = moves_together(panel, values, truth)
+        strength = max(now, 1.0 - now)
+        if strength > _TOGETHER_NOTE and strength - abs(older - 0.5) - 0.5 > (strength - 0.5) / 2:
+            # a price moves against the demand of its period, and is known beforehand
+            yield LeakFinding(
+                columns=(name,),
+                detector="same_row",
+                severity="warning" if now > _TOGETHER else "note",
+                strength=strength,
+                message=f"{name!r} moves {'with' if now > 0.5 else 'against'} the target of the "
+                f"same period (concordance {strength:.3f}), hardly with that of the next.",
+                remedy="If it is an outcome of that period, use its past; if it is a decision "
+                "known beforehand, such as a price, keep it.",
+            )
+
+
+def _windows(
+    panel: Panel, columns: Mapping[str, np.ndarray], truth: np.ndarray
+) -> Iterator[tuple[str, float]]:
+    """Yield columns that are weighted sums of targets, own or later ones among them."""
+    past, future = _reach(panel)
+    if not past:
+        return
+    n = len(truth)
+    middle = np.arange(past, n - future)
+    middle = middle[panel.series[middle - past] == panel.series[middle + future]]
+    steps = np.arange(-past, future + 1)
+    design = truth[middle[:, None] + steps[None, :]]
+    rows = np.isfinite(design).all(axis=1)
+    middle, design = middle[rows], design[rows]
+    if len(middle) < max(_FEWEST_ROWS, _ROWS_A_TERM * len(steps)):
+        return
+    before = design[:, steps < 0]
+    spaces = [_space(panel, middle, part) for part in (before, design)]
+    for name, values in columns.items():
+        for made in (values[middle], values[middle] - values[middle - 1]):
+            if not np.isfinite(made).all():
+                continue
+            known, all_ = (_share_in(space, panel, middle, made) for space in spaces)
+            if all_ > _EXPLAINED and 1 - known > 10 * max(1 - all_, _ROUNDING):
+                yield name, min(all_, 1.0)
+                break
+
+
+def _reach(panel: Panel) -> tuple[int, int]:
+    """Return how many periods before and after a row fit into the series."""
+    _, sizes = np.unique(panel.series, return_counts=True)
+    typical = int(np.median(sizes))
+    few = len(panel.rows) // (2 * _ROWS_A_TERM)
+    return min(_PAST, typical // 4, few), min(_FUTURE, typical // 10, few // 4)
+
+
+def _centred(panel: Panel, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return values less the mean of their series, whose level any feature may know."""
+    _, series = np.unique(panel.series[rows], return_inverse=True)
+    counts = np.bincount(series)
+    columns = values.reshape(len(values), -1)
+    sums = np.stack([np.bincount(series, column) for column in columns.T], axis=1)
+    return columns - (sums / counts[:, None])[series]
+
+
+def _space(panel: Panel, rows: np.ndarray, design: np.ndarray) -> np.ndarray:
+    """Return an orthonormal basis of the columns of a design."""
+    centred = _centred(panel, rows, design)
+    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
+    kept: np.ndarray = left[:, scale > scale.max(initial=0.0) * 1e-10]
+    return kept
+
+
+def _share_in(space: np.ndarray, panel: Panel, rows: np.ndarray, values: np.ndarray) -> float:
+    """Return the share of the variance of values that the space explains."""
+    centred = _centred(panel, rows, values)[:, 0]
+    total = float(centred @ centred)
+    if total <= 1e-20 * float(values @ values):
+        return 0.0
+    inside = space.T @ centred
+    return float(inside @ inside) / total
