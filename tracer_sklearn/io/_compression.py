@@ -78,7 +78,8 @@ def decompressor(raw: io.RawIOBase, compression: Compression, name: str) -> Read
         case "xz":
             return _xz(raw)
         case "zip":
-            return _only_member(raw, name).read
+            member = _only_member(raw, name)
+            return lambda n: member.read(min(n, _READ_BYTES))  # it reads n stored bytes for n
         case _:
             stream = pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression)
             return lambda n: bytes(stream.read(n))
