@@ -15,12 +15,11 @@ def check(seed: int, count: int) -> None:
     results = [result for result, _ in found]
     assert results.count("read") > count / 2  # most are still tables
     assert "refused" in results
-    slowest = sorted(seconds for _, seconds in found)[-1 - count // 1000]  # a machine may pause
-    assert slowest < fuzz_io.SLOWEST_SECONDS
+    assert max(seconds for _, seconds in found) < fuzz_io.SLOWEST_SECONDS
 
 
-def test_a_few_hundred_inputs() -> None:
-    check(seed=1, count=200)
+def test_a_hundred_inputs() -> None:
+    check(seed=1, count=120)
 
 
 @pytest.mark.medium

@@ -32,6 +32,7 @@ from .io.batches import iter_csv, scan_csv
 from .io.csv import Ingested, read_csv
 from .io.limits import IngestionLimits
 from .io.report import IngestionReport
+from .io.tables import read_table
 from .io.writing import write_csv
 from .schema import BlueprintSchema, FieldRule, FieldSpec, SchemaRegistry
 from .stages.audit import DriftMonitor, LeakAudit, LeakFinding, LeakReport, leak_audit
@@ -120,6 +121,7 @@ __all__ = [
     "metrics",
     "price_optimization_pipeline",
     "read_csv",
+    "read_table",
     "scan_csv",
     "search_space",
     "snapshot_account",

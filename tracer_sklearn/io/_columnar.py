@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tracer_sklearn.exceptions import IngestionError
+from tracer_sklearn.io._compression import Format
 from tracer_sklearn.io._source import Source
 from tracer_sklearn.io.limits import RATIO_COUNTS_AFTER
-
-Format = Literal["parquet", "arrow", "jsonl", "text"]
 
 _BATCH_ROWS = 65_536
 _DEEPEST = 64  # lists and records in a value of JSON
 
 
-def format_of(head: bytes) -> Format:
-    """Name the format that the first decompressed bytes announce; "text" for anything else."""
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff", b"FEA1")):
-        return "arrow"
-    return "jsonl" if re.match(rb'(?:\xef\xbb\xbf)?\s*\{\s*(?:"|\})', head) else "text"
-
-
 def read_columnar(source: Source, format: Format) -> pa.Table:
     """Read a table of one of the formats; what cannot be read is an IngestionError."""
     data = source.read()
+    if format == "json":
+        raise _fault(source, "it is one JSON document", "write one record per line (JSON lines)")
     try:
         match format:
             case "parquet":
@@ -86,6 +78,8 @@ class _Meter:
 
 def _parquet(data: bytes, source: Source) -> pa.Table:
     """Read a batch at a time, text as the codes it is stored as, so that a bomb is seen first."""
+    import pyarrow.parquet as pq  # only who reads it waits for it
+
     meter = _Meter(source, len(data))
     file = pq.ParquetFile(pa.BufferReader(data))
     schema = file.schema_arrow
@@ -146,6 +140,7 @@ def _arrow(data: bytes, source: Source) -> pa.Table:
 
 def _json_lines(data: bytes, source: Source) -> pa.Table:
     limits = source.limits
+    data = data.removeprefix(codecs.BOM_UTF8)
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 0x0A)
     edges = np.concatenate(([-1], ends, [len(data)]))
     longest = int(np.argmax(np.diff(edges)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import re
 import struct
 import zipfile
 import zlib
@@ -65,6 +66,22 @@ def foreign_kind(head: bytes) -> str:
         if head.startswith(signature):
             return kind
     return "a tar archive" if head[257:262] == b"ustar" else ""
+
+
+Format = Literal["parquet", "arrow", "jsonl", "json", "text"]
+
+_JSON = re.compile(rb'(?:\xef\xbb\xbf)?\s*(\{\s*"|\{\s*\}|\[\s*\{)')
+
+
+def format_of(head: bytes) -> Format:
+    """Name the format that the first decompressed bytes announce; "text" for anything else."""
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff", b"FEA1")):
+        return "arrow"
+    if found := _JSON.match(head):
+        return "jsonl" if found[1].startswith(b"{") else "json"
+    return "text"
 
 
 Read = Callable[[int], bytes]

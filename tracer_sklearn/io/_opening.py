@@ -109,6 +109,10 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         encoding, once for its rows.
     """
     began = time.perf_counter()
+    if (found := source.format()) in ("parquet", "arrow"):
+        raise IngestionError.from_reason(
+            source.name, f"it is a file of {found}, not text", "read it with `read_table`"
+        )
     if whole:
         data = source.read()
         read = time.perf_counter()

@@ -21,11 +21,13 @@ from tracer_sklearn.io._compression import (
     FAULTS,
     HEAD_BYTES,
     Compression,
+    Format,
     Read,
     compression_of,
     damage,
     decompressor,
     foreign_kind,
+    format_of,
 )
 from tracer_sklearn.io.limits import RATIO_COUNTS_AFTER, IngestionLimits
 
@@ -120,6 +122,10 @@ class Source:
             yield data
         self._stored.refuse_change()
         self._digest = self._digest or raw.digest()
+
+    def format(self) -> Format:
+        """Name the format that the decompressed bytes begin with."""
+        return format_of(next(self.chunks(HEAD_BYTES), b""))
 
     def read(self) -> bytes:
         """Return all decompressed bytes."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tracer_sklearn._text import ColumnFormat
+from tracer_sklearn.io._compression import Format
 from tracer_sklearn.io.dialect import Dialect
 from tracer_sklearn.io.encoding import EncodingGuess
 from tracer_sklearn.schema._part import Part
@@ -156,12 +157,14 @@ class IngestionReport(Part):
         Stored bytes.
     compression : str
         "none", "gzip", "zstd", "bz2", "xz" or "zip".
+    format : {"text", "parquet", "arrow", "jsonl"}, default="text"
+        What the content is.
     checksum : str
         SHA-256 of the stored bytes.
-    encoding : EncodingGuess
-        The encoding, how sure it is, and the runner-up.
-    dialect : Dialect
-        Delimiter, quotes, escapes and line ends.
+    encoding : EncodingGuess or None
+        The encoding, how sure it is, and the runner-up; None where there is no text.
+    dialect : Dialect or None
+        Delimiter, quotes, escapes and line ends; None where there is no text.
     decimal : str
         The decimal mark that was given or that numbers gave away; empty where they did not.
     header_lines : list of int
@@ -189,9 +192,10 @@ class IngestionReport(Part):
     source: str
     size: int
     compression: str = "none"
+    format: Format = "text"
     checksum: str = ""
-    encoding: EncodingGuess
-    dialect: Dialect
+    encoding: EncodingGuess | None = None
+    dialect: Dialect | None = None
     decimal: Literal["", ".", ","] = ""
     header_lines: list[int] = Field(default_factory=list)
     lines: LineReport
@@ -227,8 +231,7 @@ class IngestionReport(Part):
 
     def _facts(self) -> list[tuple[str, str]]:
         """Return what is said of the file as a whole."""
-        guess, lines, dialect = self.encoding, self.lines, self.dialect
-        rival = f", then {guess.runner_up}" if guess.runner_up else ""
+        lines = self.lines
         fates = ("continued", "header", "above", "blank", "set_aside", "footer", "other_tables")
         parts = [f"{getattr(lines, f):,} {f.replace('_', ' ')}" for f in fates if getattr(lines, f)]
         mends = (("padded", lines.padded), ("cut", lines.cut))
@@ -236,13 +239,7 @@ class IngestionReport(Part):
         facts = [
             ("source", f"{self.source}, {self.size:,} bytes, {self.compression} compression"),
             ("sha256", self.checksum),
-            ("encoding", f"{guess.name} ({guess.confidence:.0%}{rival})"),
-            (
-                "dialect",
-                f"delimiter {dialect.delimiter!r}, quote {dialect.quote!r}, "
-                f"line end {dialect.line_end!r}"
-                + (f", decimal {self.decimal!r}" if self.decimal else ""),
-            ),
+            *self._facts_of_text(),
             (
                 "lines",
                 f"{lines.total:,} = {lines.rows:,} rows"
@@ -259,6 +256,21 @@ class IngestionReport(Part):
                 ("memory", f"{self.memory_before:,} bytes, {self.memory_after:,} when reduced")
             )
         return facts
+
+    def _facts_of_text(self) -> list[tuple[str, str]]:
+        guess, dialect = self.encoding, self.dialect
+        if guess is None or dialect is None:
+            return [("format", self.format)]
+        rival = f", then {guess.runner_up}" if guess.runner_up else ""
+        written = (
+            f"delimiter {dialect.delimiter!r}, quote {dialect.quote!r}, "
+            f"line end {dialect.line_end!r}"
+        )
+        written += f", decimal {self.decimal!r}" if self.decimal else ""
+        return [
+            ("encoding", f"{guess.name} ({guess.confidence:.0%}{rival})"),
+            ("dialect", written),
+        ]
 
     def _repr_html_(self) -> str:
         """Show the account as tables; every name and value is escaped."""
