@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import random
 import time
 
 import pytest
@@ -141,6 +142,15 @@ def test_a_nul_byte_here_and_there_is_not_utf16():
     assert detect_encoding("ä,b\n1,\x002\n".encode()).name == "utf-8"
 
 
+def test_bytes_that_are_no_text_are_refused():
+    noise = random.Random(0).randbytes(5000)
+    for data in (noise, noise[:200], b"id,name\n" + noise):
+        with pytest.raises(ts.IngestionError, match="not text") as caught:
+            detect_encoding(data, name="a.csv")
+        assert caught.value.path == "a.csv"
+    assert detect_encoding(noise, encoding="cp437").name == "cp437"
+
+
 def test_a_mark_wins_over_what_the_bytes_look_like():
     data = codecs.BOM_UTF8 + "a\nb\nKöln\n".encode("cp1252")
     guess = detect_encoding(data)
@@ -185,7 +195,10 @@ def test_conversion_is_that_of_python(text, encoding):
 
 @given(st.binary(max_size=300))
 def test_any_bytes_become_text_or_are_refused(data):
-    guess = detect_encoding(data)
+    try:
+        guess = detect_encoding(data)
+    except ts.IngestionError:
+        return
     try:
         to_utf8(data, guess).decode()
     except ts.IngestionError:

@@ -116,13 +116,13 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     if whole:
         data = source.read()
         read = time.perf_counter()
-        guess = detect_encoding(_with_line_feeds(data), encoding=words.encoding)
+        guess = detect_encoding(data, encoding=words.encoding, name=source.name)
         text = to_utf8(data, guess, name=source.name)
         del data
         raw: Iterator[bytes] = _slices(text)
     else:
         read = began
-        guess = detect_encoding(map(_with_line_feeds, source.chunks()), encoding=words.encoding)
+        guess = detect_encoding(source.chunks(), encoding=words.encoding, name=source.name)
         raw = utf8_chunks(source, guess)
     decoded = time.perf_counter()
     head, raw = _head(raw, source.limits)
@@ -156,14 +156,6 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         first,
         BLOCK_BYTES if whole else SMALL_BLOCK_BYTES,
     )
-
-
-def _with_line_feeds(data: bytes) -> bytes:
-    """Replace lone carriage returns, which would make Macintosh encodings too likely."""
-    head = data[:_SAMPLE_BYTES]
-    if b"\r" not in head or b"\n" in head or b"\0" in head:
-        return data
-    return data.replace(b"\r", b"\n")
 
 
 def _slices(text: bytes) -> Iterator[bytes]:

@@ -71,12 +71,15 @@ class EncodingGuess(Part):
 _ASCII = EncodingGuess(name="ascii", confidence=1.0, reason="every byte is ASCII")
 
 
-def detect_encoding(data: bytes | Iterable[bytes], *, encoding: str = "auto") -> EncodingGuess:
+def detect_encoding(
+    data: bytes | Iterable[bytes], *, encoding: str = "auto", name: str = "<bytes>"
+) -> EncodingGuess:
     """Decide the encoding of a whole text, given at once or in chunks.
 
     All of the data is looked at, since the first byte that is not ASCII may come last; chunks
     are not kept. An ``encoding`` other than "auto" is the user's word and wins, over a byte
-    order mark too, and is only checked when the text is converted.
+    order mark too, and is only checked when the text is converted. Bytes that are no text in any
+    encoding are an IngestionError with ``name`` as the path.
     """
     if encoding != "auto":
         head = data[:4] if isinstance(data, bytes) else next(iter(data), b"")[:4]
@@ -88,6 +91,10 @@ def detect_encoding(data: bytes | Iterable[bytes], *, encoding: str = "auto") ->
     evidence = _Evidence()
     for window in _even(data):
         evidence.add(window)
+    if evidence.is_binary():
+        raise IngestionError.from_reason(
+            name, "its bytes are not text", "export the table as CSV, or name its `encoding`"
+        )
     return evidence.guess()
 
 
@@ -250,6 +257,11 @@ class _Evidence:
             self._carry = joined[len(joined) - cut :] if self._utf8 else b""
         if not (self._utf8 and self._words.enough):
             self._words.add(chunk)
+
+    def is_binary(self) -> bool:
+        """Tell what no encoding makes text of, from control characters."""
+        certain = self._certain or _utf16(self._head)
+        return not (certain or self._ascii or self._utf8) and self._words.has_controls()
 
     def guess(self) -> EncodingGuess:
         certain = self._certain or _utf16(self._head)
