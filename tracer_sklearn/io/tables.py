@@ -9,11 +9,11 @@ from typing import Any, Literal
 import polars as pl
 
 from tracer_sklearn._params import fail
-from tracer_sklearn._text import ColumnFormat, Kind, Learnt
+from tracer_sklearn._text import ColumnFormat, Kind, Learnt, apply_format
 from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._asked import Asked, asked
 from tracer_sklearn.io._columnar import read_columnar
-from tracer_sklearn.io._columns import describe, read_column, reduced_bytes, table_bytes
+from tracer_sklearn.io._columns import describe, learn_column, reduced_bytes, table_bytes
 from tracer_sklearn.io._names import unique_names
 from tracer_sklearn.io._opening import open_table
 from tracer_sklearn.io._source import AnySource, Source, open_source
@@ -133,7 +133,8 @@ def _stored(source: Source, question: Asked) -> tuple[pl.DataFrame, IngestionRep
     for name in question.chosen(found.columns):
         series = found[name]
         if (wish := question.wishes.get(name)) is not None and series.dtype == pl.String:
-            made, learnt = read_column(series, wish, decimal="")
+            learnt = learn_column(series, wish, decimal="")
+            made = apply_format(series, learnt.format)
         else:
             made, learnt = series, _as_stored(series)
         values.append(made)
