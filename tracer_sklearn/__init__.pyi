@@ -55,6 +55,7 @@ from .stages.validation import (
     check_compatibility,
 )
 from .tasks import metrics
+from .tasks.pricing import ElasticityEstimate, ElasticityReport, PriceOptimizer, elasticity_report
 from .tasks.snapshots import SnapshotAccount, churn_label, make_snapshots, snapshot_account
 from .tasks.splits import PurgedSnapshotSplit
 
@@ -74,6 +75,8 @@ __all__ = [
     "DataValidator",
     "DriftMonitor",
     "DtypeReducer",
+    "ElasticityEstimate",
+    "ElasticityReport",
     "FeatureScaler",
     "FieldMatch",
     "FieldRule",
@@ -94,6 +97,7 @@ __all__ = [
     "OutlierCapper",
     "ParameterError",
     "PriceFeatures",
+    "PriceOptimizer",
     "PurgedSnapshotSplit",
     "QualityDisplay",
     "QualityError",
@@ -114,6 +118,7 @@ __all__ = [
     "churn_label",
     "customer_churn_pipeline",
     "datasets",
+    "elasticity_report",
     "inspection",
     "iter_csv",
     "leak_audit",

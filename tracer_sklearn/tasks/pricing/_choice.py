@@ -122,10 +122,13 @@ def choose(
     values : ndarray of shape (1 + n_draws, n_candidates, n_rows)
         What each candidate earns: by the fit to all rows, then by each bootstrap draw.
     risk : {"mean", "lower"}
-        What is maximised: the mean over the draws, or their lower tenth.
+        What is maximised: the mean over the draws, or the lower tenth of the gain.
     """
     draws = values[1:] if len(values) > 1 else values
-    target = draws.mean(axis=0) if risk == "mean" else np.quantile(draws, CAUTIOUS, axis=0)
+    if risk == "mean":
+        target = draws.mean(axis=0)
+    else:  # of the gain: what makes all prices earn more or less decides nothing
+        target = np.quantile(draws - draws[:, :1], CAUTIOUS, axis=0)
     best = np.where(np.isnan(target), -np.inf, target).argmax(axis=0)
     rows = np.arange(tried.shape[1])
     chosen, current = tried[best, rows], tried[0]

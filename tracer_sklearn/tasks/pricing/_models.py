@@ -13,6 +13,8 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
+from tracer_sklearn.blueprints import price_optimization_pipeline
+
 # What the price of the row itself moves, and where demand goes when the column rises. One sign
 # left out, and the curve need not fall with the price: the other columns move as well.
 PRICE_SIGNS = {
@@ -108,8 +110,6 @@ def _signs(roles: Mapping[str, str | None]) -> dict[str, int]:
 
 
 def _default(rng: np.random.RandomState, roles: Mapping[str, str | None]) -> Pipeline:
-    from tracer_sklearn.blueprints import price_optimization_pipeline
-
     fields = {_FIELDS[role]: column for role, column in roles.items() if column is not None}
     seed = int(rng.randint(2**31 - 1))
     model = HistGradientBoostingRegressor(loss="poisson", random_state=seed)

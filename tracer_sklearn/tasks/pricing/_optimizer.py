@@ -65,7 +65,7 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
         Allowed prices, always within ``max_change`` too. ``"observed"``: between the 5th and
         the 95th percentile of the product's training prices. A tuple: factors of the current
         price. A dict: product to (lowest, highest) price; products not in it have no bounds here.
-    max_change : float in (0, 1), default=0.10
+    max_change : float in (0, 1), default=0.1
         Largest change, as a share of the current price: what is far from experience is a guess.
     grid : int >= 3, default=41
         Number of prices tried between the bounds; with the default bounds steps of half a
@@ -80,7 +80,8 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
     n_bootstrap : int >= 0, default=50
         Refits on resampled dates, for intervals; 0 gives none.
     risk : {"mean", "lower"}, default="mean"
-        Maximise the mean of the objective over the refits, or their lower tenth.
+        Maximise the mean of the objective over the refits, or the lower tenth of its gain over
+        the current price, which then stays unless the gain is fairly sure.
     min_price_levels : int >= 2, default=3
         Fewest distinct prices of a product in training for a recommendation.
     random_state : int, RandomState instance or None, default=None
