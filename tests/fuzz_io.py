@@ -276,6 +276,8 @@ def main() -> int:
         for found in pool.map(hunt, jobs):
             peak = max(peak, found.pop("peak MiB"))
             total += found
+            done = total["read"] + total["refused"] + total["broken"]
+            print(f"\r{done:,} inputs, {total['broken']} broken", end="", file=sys.stderr)
     print(dict(total), f"peak {peak} MiB, {time.perf_counter() - started:.0f} s")
     return int(total["broken"] > 0)
 

@@ -205,10 +205,11 @@ def _other_script(text: bytes) -> Verdict | None:
 
 def _european(text: bytes, letters: bytes, words: int) -> Verdict:
     scores = _ranked(text, _EUROPEAN)
-    fitting = _readings(text, letters, scores)
-    if not fitting:
+    possible = _readings(letters, scores)
+    if not possible:
         return Verdict("iso8859-1", 0.1, None, "no code page has all of its bytes")
-    ranked = sorted(fitting, key=lambda name: -fitting[name])
+    fitting = _plausible(text, possible)
+    ranked = sorted(possible, key=lambda name: (name not in fitting, -possible[name]))
     best = ranked[0]
     usual = fitting.get("cp1252")
     reason = "plausible words, ranked by chardet"
@@ -216,8 +217,7 @@ def _european(text: bytes, letters: bytes, words: int) -> Verdict:
         better = _CLEARLY_BETTER if words > 1 else _SURELY_BETTER
         if fitting[best] < max(better * usual, _LEAST_SCORE):
             best, reason = "cp1252", "nothing is clearly better"
-    others = [name for name in ranked if name != best]
-    runner_up = others[0] if others else None
+    runner_up = next((name for name in ranked if name != best), None)
     score = fitting[best] * (_CLEARLY_BETTER if best == "cp1252" else 1.0)
     return Verdict(best, _share(score, fitting.get(runner_up or "", 0.0)), runner_up, reason)
 
@@ -227,10 +227,10 @@ def _share(score: float, second: float) -> float:
     return round(min(0.95, score / total), 3) if total > 0 else 0.1
 
 
-def _readings(text: bytes, letters: bytes, scores: dict[str, float]) -> dict[str, float]:
-    """Return the code pages with the fewest faults, each with its score.
+def _readings(letters: bytes, scores: dict[str, float]) -> dict[str, float]:
+    """Return the code pages that have all of the bytes, each with its score.
 
-    Those that read the text alike are one, under the first of their names.
+    Those that read the bytes alike are one, under the first of their names.
     """
     names: dict[str, str] = {}
     merged: dict[str, float] = {}
@@ -241,10 +241,15 @@ def _readings(text: bytes, letters: bytes, scores: dict[str, float]) -> dict[str
             continue
         first = names.setdefault(reading, name)
         merged[first] = max(merged.get(first, 0.0), scores.get(name, 0.0))
+    return merged
+
+
+def _plausible(text: bytes, possible: dict[str, float]) -> dict[str, float]:
+    """Return those in which the fewest characters stand where no language has them."""
     values = np.frombuffer(text, dtype=np.uint8)
-    faults = {name: _faults(values, name) for name in merged}
-    most = min(faults.values(), default=0) + _FAULTS_FORGIVEN * np.count_nonzero(values >= 0x80)
-    return {name: score for name, score in merged.items() if faults[name] <= most}
+    faults = {name: _faults(values, name) for name in possible}
+    most = min(faults.values()) + _FAULTS_FORGIVEN * np.count_nonzero(values >= 0x80)
+    return {name: score for name, score in possible.items() if faults[name] <= most}
 
 
 _OTHER, _DIGIT, _SMALL, _CAPITAL, _SMALL_ACCENT, _CAPITAL_ACCENT, _SIGN, _NEVER = range(8)
