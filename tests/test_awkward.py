@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 import tracer_sklearn as ts
 
@@ -64,9 +65,16 @@ def test_reordered_columns_keep_their_meaning(stage) -> None:
     X = pd.DataFrame({"spend": [1.0, 2.0, 3.0, 50.0], "visits": [10.0, 20.0, 20.0, 0.0]})
     fitted = stage.fit(X)
     expected = fitted.transform(X)
-    pd.testing.assert_frame_equal(
-        fitted.transform(X[["visits", "spend"]])[expected.columns], expected
-    )
+    turned = X[["visits", "spend"]].assign(extra=1.0)[["extra", "visits", "spend"]]
+    pd.testing.assert_frame_equal(fitted.transform(turned), expected.assign(extra=1.0))
+
+
+def test_a_model_behind_a_pipeline_takes_columns_in_any_order() -> None:
+    X, y = ts.datasets.make_customer_churn(40, random_state=0)
+    X = X.assign(age=np.arange(float(len(X))), visits=np.arange(len(X)) % 7)
+    pipe = ts.customer_churn_pipeline(LogisticRegression(max_iter=2000)).fit(X, y)
+    turned = X[X.columns[::-1]]
+    assert np.array_equal(pipe.predict_proba(turned), pipe.predict_proba(X))
 
 
 @by_name

@@ -215,7 +215,8 @@ class Stage(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # typ
         Parameters
         ----------
         X : {array-like, pandas, Polars or PyArrow frame, lazy frame} of shape (n_rows, n_columns)
-            Rows to transform; zero and one row are fine.
+            Rows to transform; zero and one row are fine. Columns may stand in any order and
+            leave in that of ``fit``; those that ``fit`` has not seen come after them.
 
         Returns
         -------
@@ -429,7 +430,8 @@ class Stage(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # typ
             missing = [n for n in self._names_in_ if n not in known and n not in optional]
             if missing:
                 raise SchemaError.from_missing(self._name, missing, entered.names)
-            return entered
+            # a model behind this stage wants the columns in the order that it has learnt
+            return entered.in_order(self._names_in_)
         if len(entered.names) != self.n_features_in_:
             raise SchemaError(
                 f"X has {len(entered.names)} features, but {self._name} is expecting "

@@ -82,6 +82,13 @@ class Entered:
             native = nw.from_native(native).rename(mapping).to_native()
         return replace(self, native=native, names=list(names), _crossed={}, _dtypes={})
 
+    def in_order(self, names: Sequence[str]) -> Entered:
+        """Return the same frame with the given names first, those of them that it has."""
+        found, first = set(self.names), set(names)
+        ordered = [name for name in names if name in found]
+        ordered += [name for name in self.names if name not in first]
+        return self if ordered == self.names else replace(self, names=ordered)
+
     def cross(self, names: Sequence[str]) -> pl.DataFrame:
         """Return the named columns as a Polars frame, sharing memory where possible."""
         if self.kind == "polars":
