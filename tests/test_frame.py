@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 
+import duckdb
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
@@ -135,6 +136,49 @@ def test_made_columns_are_of_the_family_that_came_in(column, made: str) -> None:
     out = Half().fit_transform(pd.DataFrame({"a": column}))
     assert out["a"].dtype == column.dtype
     assert str(out["a_sign"].dtype) == made
+
+
+def test_one_arrow_column_does_not_make_arrow_of_the_others() -> None:
+    frame = pd.DataFrame({"a": [1.0, -2.0], "b": pd.Series([1, -2], dtype="int64[pyarrow]")})
+    out = Half().fit_transform(frame)
+    found = {name: str(dtype) for name, dtype in out.dtypes.items()}
+    assert found == {"a": "float64", "b": "double[pyarrow]", "a_sign": "int8", "b_sign": "int8"}
+
+
+@pytest.mark.parametrize("name", ["*", "^a.*$"])
+@pytest.mark.parametrize("kind", ["pandas", "polars", "lazy", "pyarrow"])
+def test_names_that_engines_take_for_patterns_are_refused(name: str, kind: str) -> None:
+    frame = pl.DataFrame({name: [1.0, 2.0], "a": [3.0, 4.0]})
+    given = {
+        "pandas": frame.to_pandas(),
+        "polars": frame,
+        "lazy": frame.lazy(),
+        "pyarrow": frame.to_arrow(),
+    }[kind]
+    with pytest.raises(SchemaError, match=r"Half: a column must not be named.*; rename it") as e:
+        Half().fit(given)
+    assert e.value.unexpected == (name,)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "pyarrow", "polars", "duckdb"])
+def test_what_is_computed_from_decimals_is_not_rounded_to_them(kind: str) -> None:
+    table = pa.table({"a": pa.array([1, 2, 25]).cast(pa.decimal128(22, 2))})
+    given = {
+        "pandas": table.to_pandas(types_mapper=pd.ArrowDtype),
+        "pyarrow": table,
+        "polars": pl.from_arrow(table),
+        "duckdb": duckdb.connect().from_arrow(table),
+    }[kind]
+    out = FeatureScaler().fit(table).transform(given)
+    found = nw.from_native(out).lazy().collect("polars").to_native()["a"]
+    assert found.dtype == pl.Float64
+    assert found.to_list() == pytest.approx([-1 / 12, 0.0, 23 / 12], rel=1e-12)
+
+
+def test_integers_beyond_64_bits_are_refused_by_name() -> None:
+    frame = pd.DataFrame({"id": [2**70, 1]})
+    with pytest.raises(InputTypeError, match=r"Half: .*64 bits, column 'id'.*astype\(str\)"):
+        Half(["id"]).fit(frame)
 
 
 def test_results_never_share_memory_with_the_input() -> None:

@@ -39,6 +39,14 @@ def array_to_polars(name: str, values: np.ndarray, stage: str) -> pl.Series:
 def _objects_to_polars(name: str, values: Any, stage: str) -> pl.Series:
     try:
         column = pa.array(values, from_pandas=True)
+    except OverflowError:
+        raise InputTypeError(
+            f"{stage}: each number of a column in the X argument must fit into 64 bits, column "
+            f"{name!r} holds greater integers; make text of identifiers and floats of amounts, for "
+            f"example with `X[{name!r}] = X[{name!r}].astype(str)`.",
+            stage=stage,
+            received="int of more than 64 bits",
+        ) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError):
         column = None
     if column is not None:

@@ -135,15 +135,18 @@ def enter(X: Any, *, stage: str, min_rows: int = 0) -> Entered:
     if isinstance(X, pd.DataFrame):
         entered = _enter_pandas(X, stage)
     elif isinstance(X, pl.DataFrame):
+        _refuse_patterns(X.columns, stage)
         entered = Entered(X, "polars", list(X.columns), True, stage)
     elif isinstance(X, pl.LazyFrame):
-        return Entered(X, "lazy", X.collect_schema().names(), True, stage)
+        names = X.collect_schema().names()
+        _refuse_patterns(names, stage)
+        return Entered(X, "lazy", names, True, stage)
     elif isinstance(X, pa.Table | pa.RecordBatch):
         table = pa.Table.from_batches([X]) if isinstance(X, pa.RecordBatch) else X
-        _refuse_duplicates(table.column_names, stage)
+        _check_names(table.column_names, stage)
         entered = Entered(table, "pyarrow", list(table.column_names), True, stage)
     elif nw.dependencies.is_duckdb_relation(X):
-        _refuse_duplicates(X.columns, stage)
+        _check_names(X.columns, stage)
         return Entered(X, "lazy", list(X.columns), True, stage)
     elif isinstance(X, nw.DataFrame | nw.LazyFrame):
         return enter(X.to_native(), stage=stage, min_rows=min_rows)
@@ -243,7 +246,7 @@ def _enter_pandas(X: pd.DataFrame, stage: str) -> Entered:
     is_text = [isinstance(label, str) for label in X.columns]
     if all(is_text):
         names = list(X.columns)
-        _refuse_duplicates(names, stage)
+        _check_names(names, stage)
         return Entered(X, "pandas", names, True, stage)
     if any(is_text):
         odd = [label for label, text in zip(X.columns, is_text, strict=True) if not text]
@@ -257,7 +260,8 @@ def _enter_pandas(X: pd.DataFrame, stage: str) -> Entered:
     return Entered(X.set_axis(names, axis=1), "pandas", names, False, stage)
 
 
-def _refuse_duplicates(names: Sequence[str], stage: str) -> None:
+def _check_names(names: Sequence[str], stage: str) -> None:
+    _refuse_patterns(names, stage)
     if len(set(names)) == len(names):
         return
     positions: dict[str, list[int]] = {}
@@ -269,6 +273,17 @@ def _refuse_duplicates(names: Sequence[str], stage: str) -> None:
         f"{stage}: column names must be unique, found {shown}; rename one of each.",
         unexpected=twice,
     )
+
+
+def _refuse_patterns(names: Sequence[str], stage: str) -> None:
+    """Refuse names that Polars takes for patterns of other names, whatever they are meant to be."""
+    patterns = [n for n in names if n == "*" or (n.startswith("^") and n.endswith("$"))]
+    if patterns:
+        raise SchemaError(
+            f"{stage}: a column must not be named '*' nor start with '^' and end with '$', which "
+            f"engines take for a pattern of names, found {patterns!r}; rename it.",
+            unexpected=patterns,
+        )
 
 
 def gather(entered: Entered) -> Entered:

@@ -130,7 +130,9 @@ def _leave_pyarrow(entered: Entered, made: pl.DataFrame, names_out: Sequence[str
             continue
         column = made[name].to_arrow()
         if name in entered.names and made[name].dtype == entered.cross([name])[name].dtype:
-            column = _as_it_came(column, entered.native.schema.field(name).type)
+            came = entered.native.schema.field(name).type
+            if not pa.types.is_decimal(came):
+                column = _as_it_came(column, came)
         columns.append(column)
     return pa.table(columns, names=list(names_out))
 
@@ -164,19 +166,22 @@ def _leave_pandas(entered: Entered, made: pl.DataFrame, names_out: Sequence[str]
         elif crossed is not None and _keeps_dtype(made[name], crossed, dtypes[name]):
             out[name] = _to_pandas_like(made[name], dtypes[name], lent)
         else:
-            out[name] = _to_pandas(made[name], flavour, lent)
+            own = flavour if crossed is None else _flavour([dtypes[name]])
+            out[name] = _to_pandas(made[name], own, lent)
     return pd.DataFrame(out, index=frame.index, copy=False)
 
 
 def _keeps_dtype(made: pl.Series, crossed: pl.Series, dtype: Any) -> bool:
     if isinstance(dtype, pd.CategoricalDtype):
         return made.dtype in (crossed.dtype, pl.String, pl.Enum, pl.Categorical)
+    if isinstance(dtype, pd.ArrowDtype) and pa.types.is_decimal(dtype.pyarrow_dtype):
+        return False  # what is computed from decimals is a float, which they would round
     return made.dtype == crossed.dtype
 
 
 def _flavour(dtypes: Collection[Any]) -> Literal["numpy", "nullable", "arrow"]:
     """Name the family of dtypes that new columns take: that of the columns they come from."""
-    if any(isinstance(dtype, pd.ArrowDtype) for dtype in dtypes):
+    if dtypes and all(isinstance(dtype, pd.ArrowDtype) for dtype in dtypes):
         return "arrow"
     masked = ("Int", "UInt", "Float", "boolean")
     if any(not isinstance(d, np.dtype) and str(d).startswith(masked) for d in dtypes):

@@ -310,7 +310,7 @@ def _head(frame: Any, take: int) -> pl.DataFrame:
 
 
 def _check_bound_by_name(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
-    """Reordered columns leave in the order of fit, extra ones too; a missing one is an error that names it."""
+    """Reordered and extra columns are fine, the order of fit leaves; a missing one is named."""
     if engine == "numpy":
         return
     fitted = _fitted(stage, rows, y, engine)
