@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import auditing
 import preprocessing
 import pytest
 import scoring
@@ -38,3 +39,16 @@ def test_one_row() -> None:
 def test_import_time() -> None:
     times = scoring.import_times()
     assert times["tracer_sklearn"] <= 1.3 * times["sklearn.base, pandas, polars"]
+
+
+def test_the_audit_of_a_million_rows_takes_less_than_a_second() -> None:
+    measured = auditing.audits(1_000_000)
+    peer = measured.pop("trees of scikit-learn, 22 numbers, 10,000 rows")
+    assert max(measured.values()) <= 1.0
+    assert measured["leak_audit, two classes, Polars"] <= peer
+
+
+def test_a_batch_is_compared_faster_than_by_sorting_it() -> None:
+    measured = auditing.drifts(1_000_000)
+    peer = measured["ks_2samp of SciPy, 22 numbers"]
+    assert peer >= 5 * measured["DriftMonitor, transform"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -59,21 +60,38 @@ def panel_of(frame: nw.DataFrame[Any], days: np.ndarray, rng: np.random.Generato
     rng : numpy.random.Generator
         Chooses the series.
     """
-    key = _key_of(frame, days, rng)
+    dates, dated = np.unique(days, return_inverse=True)
+    if len(dates) == len(days):
+        return _in_order(np.arange(len(days)), np.zeros(len(days), dtype=np.int64), days, rng)
+    if len(dates) < _FEWEST_PERIODS or not frame.columns:
+        return None
+    sizes = np.bincount(dated)
+    chosen = rng.permutation(len(dates))
+    chosen = chosen[: int(np.searchsorted(np.cumsum(sizes[chosen]), _KEY_ROWS)) + 1]
+    rows = np.flatnonzero(np.isin(dated, chosen))
+    key = _key_of(frame[rows.tolist()], dated[rows], len(chosen))
     if key is None:
         return None
-    series = _numbered(frame, key, len(days))
-    known = np.flatnonzero(np.isfinite(days))
-    sizes = np.bincount(series[known], minlength=int(series.max(initial=0)) + 1)
+    rows = _some_series(frame, rows, key, rng)
+    return _in_order(rows, _numbered(frame[rows.tolist()], key), days[rows], rng)
+
+
+def _in_order(
+    rows: np.ndarray, series: np.ndarray, days: np.ndarray, rng: np.random.Generator
+) -> Panel | None:
+    """Order the rows of some whole series, long enough to have a past."""
+    known = np.isfinite(days)
+    rows, series, days = rows[known], series[known], days[known]
+    sizes = np.bincount(series)
     order = rng.permutation(np.flatnonzero(sizes >= _FEWEST_PERIODS))
     if not len(order):
         return None
     last = int(np.searchsorted(np.cumsum(sizes[order]), _ROWS)) + 1
-    rows = known[np.isin(series[known], order[:last])]
-    rows = rows[np.lexsort((days[rows], series[rows]))]
+    kept = np.isin(series, order[:last])
+    rows, series, days = rows[kept], series[kept], days[kept]
     # of one endless series, the newest part
-    rows = rows[-2 * _ROWS :]
-    return Panel(rows, series[rows])
+    places = np.lexsort((days, series))[-2 * _ROWS :]
+    return Panel(rows[places], series[places])
 
 
 def key_candidates(frame: nw.DataFrame[Any]) -> list[str]:
@@ -84,44 +102,42 @@ def key_candidates(frame: nw.DataFrame[Any]) -> list[str]:
     return [*named, *numbered][:_MOST_KEYS]
 
 
-def _key_of(
-    frame: nw.DataFrame[Any], days: np.ndarray, rng: np.random.Generator
-) -> tuple[str, ...] | None:
-    """Return the columns that, with the date, name each row once."""
-    dates, dated = np.unique(days, return_inverse=True)
-    if len(dates) == len(days):
-        return ()
-    if len(dates) < _FEWEST_PERIODS or not frame.columns:
-        return None
-    sizes = np.bincount(dated)
-    chosen = rng.permutation(len(dates))
-    chosen = chosen[: int(np.searchsorted(np.cumsum(sizes[chosen]), _KEY_ROWS)) + 1]
-    rows = np.flatnonzero(np.isin(dated, chosen))
-    some = frame[rows.tolist()]
+def _key_of(some: nw.DataFrame[Any], dated: np.ndarray, n_dates: int) -> tuple[str, ...] | None:
+    """Return the columns that, with the date, name each row of some dates once."""
     codes = {name: _coded(some[name]) for name in some.columns}
     pairs = itertools.combinations(some.columns, 2)
     for key in [*((name,) for name in some.columns), *pairs, tuple(some.columns)]:
         cells = set(zip(*(codes[name] for name in key), strict=True))
         # a number that differs from row to row names rows, not series
-        if len(cells) * len(chosen) > _RAGGED * len(rows):
+        if len(cells) * n_dates > _RAGGED * len(some):
             continue
-        if len({*zip(dated[rows].tolist(), *(codes[name] for name in key), strict=True)}) == len(
-            rows
-        ):
+        if len({*zip(dated.tolist(), *(codes[name] for name in key), strict=True)}) == len(some):
             return key
     return None
+
+
+def _some_series(
+    frame: nw.DataFrame[Any], rows: np.ndarray, key: tuple[str, ...], rng: np.random.Generator
+) -> np.ndarray:
+    """Return the rows of all series that bear some levels of the key, enough to measure on."""
+    named = frame.select(key)[rows.tolist()].unique(maintain_order=True)
+    wanted = max(1, math.ceil(2 * _ROWS * len(named) / len(frame)))
+    if wanted >= len(named):
+        return np.arange(len(frame))
+    levels = named[np.sort(rng.permutation(len(named))[:wanted]).tolist()]
+    chosen = [nw.col(name).is_in(levels[name].to_list()) for name in key]
+    kept = frame.select(nw.all_horizontal(*chosen, ignore_nulls=True).alias("kept"))["kept"]
+    return np.flatnonzero(kept.to_numpy())
 
 
 def _coded(series: nw.Series[Any]) -> list[Any]:
     return (series.cast(nw.String) if not series.dtype.is_integer() else series).to_list()
 
 
-def _numbered(frame: nw.DataFrame[Any], key: tuple[str, ...], n_rows: int) -> np.ndarray:
-    if not key:
-        return np.zeros(n_rows, dtype=np.int64)
+def _numbered(frame: nw.DataFrame[Any], key: tuple[str, ...]) -> np.ndarray:
     cells = list(zip(*(_coded(frame[name]) for name in key), strict=True))
     numbers = {cell: i for i, cell in enumerate(dict.fromkeys(cells))}
-    return np.fromiter(map(numbers.__getitem__, cells), dtype=np.int64, count=n_rows)
+    return np.fromiter(map(numbers.__getitem__, cells), dtype=np.int64, count=len(cells))
 
 
 # -- measures --------------------------------------------------------------------------------
@@ -255,9 +271,9 @@ def _centred(panel: Panel, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _space(panel: Panel, rows: np.ndarray, design: np.ndarray) -> np.ndarray:
     """Return an orthonormal basis of the columns of a design."""
-    centred = _centred(panel, rows, design)
-    left, scale, _ = np.linalg.svd(centred, full_matrices=False)
-    kept: np.ndarray = left[:, scale > scale.max(initial=0.0) * 1e-10]
+    basis, weights = np.linalg.qr(_centred(panel, rows, design))
+    sizes = np.abs(np.diag(weights))
+    kept: np.ndarray = basis[:, sizes > sizes.max(initial=0.0) * 1e-9]
     return kept
 
 
