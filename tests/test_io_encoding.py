@@ -103,7 +103,7 @@ def test_other_scripts_are_read_right():
         ("iso8859-15", 1.0),
         ("cp1250", 0.75),
         ("iso8859-2", 0.75),
-        ("cp852", 0.9),
+        ("cp852", 0.8),
         ("cp850", 0.75),
         ("mac-roman", 0.75),
     ],

@@ -56,7 +56,8 @@ _OTHER_SCRIPTS = (
 # How much better than CP1252 another reading has to score, and how well: with less, French
 # names become Czech ones. The test's labelled set has the cases on both sides.
 _CLEARLY_BETTER = 1.8
-_SURELY_BETTER = 8.0  # when there is only one word
+_FEW_WORDS, _BETTER_OF_FEW = 20, 2.7
+_BETTER_OF_ONE = 8.0
 _LEAST_SCORE = 0.02
 _FAULTS_FORGIVEN = 0.02  # of the bytes that are not ASCII
 
@@ -204,7 +205,8 @@ def _other_script(text: bytes) -> Verdict | None:
 
 
 def _european(text: bytes, letters: bytes, words: int) -> Verdict:
-    scores = _ranked(text, _EUROPEAN)
+    shouted = _is_shouted(text)
+    scores = _shouted_scores(text) if shouted else _ranked(text, _EUROPEAN)
     possible = _readings(letters, scores)
     if not possible:
         return Verdict("iso8859-1", 0.1, None, "no code page has all of its bytes")
@@ -214,12 +216,30 @@ def _european(text: bytes, letters: bytes, words: int) -> Verdict:
     usual = fitting.get("cp1252")
     reason = "plausible words, ranked by chardet"
     if usual is not None and best != "cp1252":
-        better = _CLEARLY_BETTER if words > 1 else _SURELY_BETTER
+        better = _BETTER_OF_FEW if shouted or words < _FEW_WORDS else _CLEARLY_BETTER
+        better = better if words > 1 else _BETTER_OF_ONE
         if fitting[best] < max(better * usual, _LEAST_SCORE):
             best, reason = "cp1252", "nothing is clearly better"
     runner_up = next((name for name in ranked if name != best), None)
     score = fitting[best] * (_CLEARLY_BETTER if best == "cp1252" else 1.0)
     return Verdict(best, _share(score, fitting.get(runner_up or "", 0.0)), runner_up, reason)
+
+
+def _is_shouted(text: bytes) -> bool:
+    large, small = (sum(map(text.count, letters)) for letters in _FREQUENT)
+    return large > small
+
+
+_FREQUENT = ((b"A", b"E", b"I", b"N", b"R", b"S", b"T"), (b"a", b"e", b"i", b"n", b"r", b"s", b"t"))
+
+
+def _shouted_scores(text: bytes) -> dict[str, float]:
+    """Score text in capitals by its small letters, by which chardet knows languages."""
+    scores = {}
+    for name in _EUROPEAN:
+        small = text.decode(name, "replace").lower().encode(name, "ignore")
+        scores[name] = _ranked(small, (name,)).get(name, 0.0)
+    return scores
 
 
 def _share(score: float, second: float) -> float:
@@ -253,7 +273,7 @@ def _plausible(text: bytes, possible: dict[str, float]) -> dict[str, float]:
 
 
 _OTHER, _DIGIT, _SMALL, _CAPITAL, _SMALL_ACCENT, _CAPITAL_ACCENT, _SIGN, _NEVER = range(8)
-_INSIDE_WORDS = "’·‑ªº"
+_INSIDE_WORDS = "’·‑ªº\xa0\xad"
 
 
 @lru_cache
