@@ -78,3 +78,10 @@ def test_the_second_month_is_read_like_the_first() -> None:
     pipe = ts.customer_churn_pipeline().fit(exported(X), y)
     row = exported(X).head(1)
     assert pipe.transform(row).iloc[0].equals(pipe.transform(exported(X)).iloc[0])
+
+
+@pytest.mark.parametrize("name", ["zzz", ["customer_churn"], None])
+def test_a_blueprint_that_is_none_is_refused_with_the_names_of_all(name) -> None:
+    for ask in (ts.blueprint_pipeline, ts.search_space):
+        with pytest.raises(ts.ParameterError, match=r"`name` must be one of 'customer_churn'.*\.$"):
+            ask(name)

@@ -479,6 +479,16 @@ def test_a_missing_as_of_leaves_the_dependent_features_missing_and_is_counted() 
     assert stage.counts_["as_of"] == {"missing": 1, "invalid": 0}
 
 
+def test_a_frame_without_a_single_snapshot_date_does_not_pass_in_silence() -> None:
+    rows = customers().with_columns(as_of=pl.lit(None, pl.Date))
+    with pytest.raises(ts.DataError, match=r"must be known.*'as_of' has none; check"):
+        ts.ChurnFeatures().fit(rows)
+    stage = ts.ChurnFeatures().fit(customers())
+    with pytest.warns(ts.DataQualityWarning, match=r"'as_of' is missing in all 1; .* fill"):
+        stage.transform(rows.head(1))
+    assert len(stage.transform(rows.head(0))) == 0
+
+
 # -- dates -----------------------------------------------------------------------------------
 
 

@@ -181,6 +181,12 @@ def test_integers_beyond_64_bits_are_refused_by_name() -> None:
         Half(["id"]).fit(frame)
 
 
+def test_intervals_of_a_database_are_refused_by_name() -> None:
+    relation = duckdb.connect().sql("select 1.0 as a, interval 3 days as since")
+    with pytest.raises(InputTypeError, match=r"Half: .*\['since'\] are of type INTERVAL; make"):
+        Half(["a"]).fit(relation)
+
+
 def test_results_never_share_memory_with_the_input() -> None:
     for frame in (
         pd.DataFrame({"a": [1.0, 2.0], "b": [3, 4]}),

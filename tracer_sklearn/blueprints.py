@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals.stable.v2 as nw
 
-from tracer_sklearn.exceptions import ParameterError, nearest
+from tracer_sklearn._params import check_choice
+from tracer_sklearn.exceptions import ParameterError
 from tracer_sklearn.features.churn import ChurnFeatures
 from tracer_sklearn.features.price import PriceFeatures
 from tracer_sklearn.schema import CUSTOMER_CHURN, PRICE_OPTIMIZATION, BlueprintSchema
@@ -449,8 +450,7 @@ def _leak_step(on_suspect: str) -> list[tuple[str, Any]]:
 
 def _roles(fields: Mapping[str, str], roles: Mapping[str, str]) -> dict[str, str]:
     for name in fields:
-        if name not in roles:
-            raise _unknown("fields", name, list(roles))
+        check_choice("blueprints", "fields", name, list(roles))
     return {roles[name]: column for name, column in fields.items()}
 
 
@@ -466,16 +466,5 @@ def _renamed(schema: BlueprintSchema, fields: Mapping[str, str]) -> BlueprintSch
 
 
 def _named(name: str, known: Mapping[str, Any]) -> Any:
-    if name not in known:
-        raise _unknown("name", name, list(known))
+    check_choice("blueprints", "name", name, list(known))
     return known[name]
-
-
-def _unknown(parameter: str, value: object, known: Sequence[str]) -> ParameterError:
-    near = nearest(str(value), known, n=1)
-    return ParameterError(
-        f"blueprints: `{parameter}` must name one of {', '.join(map(repr, known))}, got {value!r}; "
-        f"{f'did you mean {near}' if near else 'choose one of these'}?",
-        parameter=parameter,
-        value=value,
-    )

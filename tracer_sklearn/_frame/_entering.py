@@ -288,8 +288,24 @@ def _refuse_patterns(names: Sequence[str], stage: str) -> None:
 
 def gather(entered: Entered) -> Entered:
     """Run a lazy frame once and let its rows in as Polars."""
+    if not isinstance(entered.native, pl.LazyFrame):
+        _refuse_intervals(entered)
     native = nw.from_native(entered.native).collect("polars").to_native()
     return replace(entered, native=native, kind="polars", _crossed={}, _dtypes={})
+
+
+def _refuse_intervals(entered: Entered) -> None:
+    """Refuse what only SQL can hold: spans of months, days and nanoseconds at once."""
+    types = zip(entered.names, entered.native.types, strict=True)
+    found = [name for name, dtype in types if str(dtype) == "INTERVAL"]
+    if found:
+        raise InputTypeError(
+            f"{entered.stage}: fit needs columns that rows in memory can hold, {found!r} are of "
+            "type INTERVAL; make numbers of them, for example with `epoch(...) / 86400`, or leave "
+            "them out of the query.",
+            stage=entered.stage,
+            received="INTERVAL",
+        )
 
 
 def pick_columns(entered: Entered, chooser: Any) -> list[str]:

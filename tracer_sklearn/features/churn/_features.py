@@ -396,20 +396,15 @@ class ChurnFeatures(Stage):
 
     def _learn_reference(self, frame: nw.LazyFrame[Any]) -> dt.date | None:
         if "as_of" in self.roles_:
+            self._require_a_date(frame, "as_of", "a snapshot date must be known in a row of fit")
             return None
         given = check_date(self._name, "reference_date", self.reference_date)
         if given is not None:
             return given
-        day = ex.calendar_day(self._reading().day(frame, "last_activity"))
-        newest = frame.select(day=day.max()).collect()["day"].item()
+        newest = self._require_a_date(
+            frame, "last_activity", "a reference date can be learnt from valid dates only"
+        )
         column = self.roles_["last_activity"]
-        if newest is None:
-            raise DataError(
-                f"{self._name}: a reference date can be learnt from valid dates only, column "
-                f"{column!r} has none; set `reference_date`, or check the column.",
-                column=column,
-                rule="no valid date",
-            )
         learnt = EPOCH + dt.timedelta(days=int(newest) + 1)
         warnings.warn(
             f"{self._name}: the date of the snapshot should be given, it was learnt as {learnt}, "
@@ -418,6 +413,20 @@ class ChurnFeatures(Stage):
             stacklevel=2,
         )
         return learnt
+
+    def _require_a_date(self, frame: nw.LazyFrame[Any], role: str, must: str) -> float:
+        """Return the newest valid day of a role, or say that there is none."""
+        day = ex.calendar_day(self._reading().day(frame, role))
+        newest: float | None = frame.select(day=day.max()).collect()["day"].item()
+        if newest is None:
+            column = self.roles_[role]
+            raise DataError(
+                f"{self._name}: {must}, column {column!r} has none; check the column, or set "
+                "`reference_date` and give no as-of column.",
+                column=column,
+                rule="no valid date",
+            )
+        return newest
 
     def _note_learnt_reference(self, rows: nw.DataFrame[Any]) -> None:
         dated = {feature for feature, key in _names.DIRECT.items() if helper(key) in rows.columns}

@@ -30,6 +30,14 @@ def inspect_future(reading: Reading, policy: str, activity: Mapping[str, int], n
 
 def inspect_dates(reading: Reading, counts: Mapping[str, Mapping[str, int]], n_rows: int) -> None:
     """Warn where texts have another format than in fit, or where no date can be used."""
+    as_of = reading.roles.get("as_of")
+    if as_of is not None and counts[as_of]["missing"] == n_rows > 0:
+        warnings.warn(
+            f"{reading.stage}: rows must bear the date of their snapshot, {as_of!r} is missing in "
+            f"all {n_rows}; what is computed from it is missing too, fill the column.",
+            DataQualityWarning,
+            stacklevel=2,
+        )
     for column in (reading.roles[role] for role in reading.dates):
         found = counts[column]
         unreadable = found.get("unparseable", 0)
