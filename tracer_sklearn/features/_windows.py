@@ -55,7 +55,8 @@ class Rows:
 
     def spread(self, values: np.ndarray) -> np.ndarray:
         """Return the value of each row from that of its pair."""
-        return values if self.place is None else values[self.place]
+        spread: np.ndarray = values if self.place is None else values[self.place]
+        return spread
 
 
 def arranged(codes: np.ndarray, days: np.ndarray) -> Rows:
@@ -211,7 +212,8 @@ class Calendar:
         cell = codes * self._stride
         cell += np.clip(days, self._first, self._last)
         cell -= self._first
-        return self._table[cell].astype(np.int64)
+        until: np.ndarray = self._table[cell].astype(np.int64)
+        return until
 
     def value_on(self, codes: np.ndarray, days: np.ndarray) -> np.ndarray:
         """Return the value of a group on a day; NaN where none was observed."""
@@ -226,7 +228,8 @@ class Calendar:
     def count_until(self, codes: np.ndarray, days: np.ndarray) -> np.ndarray:
         """Return how many observations a group has up to a day, those cut off included."""
         seen: np.ndarray = self.until(codes, days) - self._track.starts[codes]
-        return seen + self._track.before[codes]
+        seen += self._track.before[codes]
+        return seen
 
     def mean_of_days(self, codes: np.ndarray, days: Sequence[np.ndarray]) -> np.ndarray:
         """Return the mean over the values of a group on some days, those that were observed."""
