@@ -178,6 +178,34 @@ def numbered_sales() -> pl.DataFrame:
     return pl.DataFrame({"x0": day, "x1": price, "x2": quantity})
 
 
+def takings() -> pl.DataFrame:
+    """Daily revenue of two stores with gaps, oddities and a column known ahead, unsorted."""
+    rng = np.random.default_rng(9)
+    keys = [(day, store) for day in range(45) for store in ("north", "south")]
+    keys = [keys[i] for i in rng.permutation(len(keys))[:80]]
+    n = len(keys)
+    revenue = np.round(rng.lognormal(4, 0.3, n), 2)
+    revenue[2], revenue[4], revenue[6] = float("nan"), float("inf"), -5.0
+    customers = rng.poisson(20, n).astype(float)
+    customers[8] = float("nan")
+    return pl.DataFrame(
+        {
+            "date": [dt.datetime(2023, 1, 2) + dt.timedelta(days=day) for day, _ in keys],
+            "revenue": revenue,
+            "customer_count": customers,
+            "store": [store for _, store in keys],
+            "promo": rng.integers(0, 2, n),
+        }
+    )
+
+
+def numbered_takings() -> pl.DataFrame:
+    """Day and revenue as arrays have them."""
+    rng = np.random.default_rng(9)
+    day = np.arange(19_000, 19_050, dtype=float)
+    return pl.DataFrame({"x0": day, "x1": np.round(rng.lognormal(4, 0.3, 50), 2)})
+
+
 def dirty() -> pl.DataFrame:
     """One column of every kind, with missing marks and one failure each."""
     n = 24
@@ -324,6 +352,32 @@ def cases() -> list[Case]:
             ts.CategoryEncoder(strategy=ce.WOEEncoder()),
             labelled(),
             some_target(40),
+        ),
+        Case("RevenueFeatures", ts.RevenueFeatures(), takings().filter(store="north")),
+        Case(
+            "RevenueFeatures-stores",
+            ts.RevenueFeatures(
+                series_column="store",
+                horizon_days=3,
+                windows=(5, 14),
+                growth="point",
+                seasonal_encoding="onehot",
+                holidays=[dt.date(2023, 1, 6)],
+                missing_dates="zero",
+            ),
+            takings(),
+        ),
+        Case(
+            "RevenueFeatures-waves",
+            ts.RevenueFeatures(
+                series_column="store", seasonal_encoding="fourier", keep_last_days=300
+            ),
+            takings(),
+        ),
+        Case(
+            "RevenueFeatures-arrays",
+            ts.RevenueFeatures(date_column="x0", revenue_column="x1"),
+            numbered_takings(),
         ),
         Case("PriceFeatures", ts.PriceFeatures(), sales().filter(store=1)),
         Case(

@@ -28,6 +28,7 @@ from .exceptions import (
 )
 from .features.churn import ChurnFeatures
 from .features.price import PriceFeatures
+from .features.revenue import RevenueFeatures
 from .io.batches import iter_csv, scan_csv
 from .io.csv import Ingested, read_csv
 from .io.limits import IngestionLimits
@@ -104,6 +105,7 @@ __all__ = [
     "QualityReport",
     "ReadinessCheck",
     "ReferenceDateWarning",
+    "RevenueFeatures",
     "SchemaError",
     "SchemaRegistry",
     "SnapshotAccount",

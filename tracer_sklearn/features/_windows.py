@@ -138,7 +138,8 @@ class Track:
 
     def position(self, codes: np.ndarray, days: np.ndarray) -> np.ndarray:
         """Return where the observations of a group after a day begin, by bisection."""
-        low, high = self.starts[codes], self.starts[codes + 1]
+        low: np.ndarray = self.starts[codes]
+        high = self.starts[codes + 1]
         longest = int((high - low).max(initial=0))
         for _ in range(longest.bit_length()):
             middle = (low + high) >> 1
@@ -208,7 +209,8 @@ class Calendar:
         if len(self._track.days) == 0:
             return np.zeros(len(codes), dtype=np.int64)
         if self._table is None:
-            return self._track.position(codes, days)
+            found: np.ndarray = self._track.position(codes, days)
+            return found
         cell = codes * self._stride
         cell += np.clip(days, self._first, self._last)
         cell -= self._first

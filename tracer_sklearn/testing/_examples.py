@@ -101,4 +101,16 @@ def example_stages() -> list[Stage]:
         ),
         tracer_sklearn.ReadinessCheck(),
         tracer_sklearn.ReadinessCheck(on_fail="warn"),
+        tracer_sklearn.RevenueFeatures(
+            date_column="x0", revenue_column="x1", duplicates="sum", windows=(3, 7)
+        ),
+        tracer_sklearn.RevenueFeatures(
+            date_column="x0",
+            revenue_column="x1",
+            customer_count_column=None,
+            duplicates="mean",
+            growth="symmetric",
+            seasonal_encoding="cyclical",
+            seasonal_lags="none",
+        ),
     ]

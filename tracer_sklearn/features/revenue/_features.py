@@ -335,8 +335,9 @@ class RevenueFeatures(Stage):
         return [self.roles_[role] for role in _OUTCOMES if role in self.roles_]
 
     def _names_out(self, names: Sequence[str], made: Sequence[str]) -> list[str]:
-        hidden = {self.roles_["date"], *self._outcomes(), *self.dates_left_out_}
-        # a schema's own outcome does not leave either, where the role is given to another column
+        # the default names of outcomes do not leave either, whoever has their role
+        defaults = {"revenue", _DEFAULT_CUSTOMERS}
+        hidden = {self.roles_["date"], *self._outcomes(), *self.dates_left_out_, *defaults}
         apart = {*hidden, *made}
         return [*made, *(name for name in names if name not in apart)]
 
@@ -357,7 +358,8 @@ class RevenueFeatures(Stage):
         usable = sheet.usable()
         n = max(len(labels.levels), 1)
         rows, tracks = observed(sheet, usable, n, self.duplicates, self._name)
-        if len(tracks["revenue"].days) == 0:
+        # numbers that are no days come from arrays, which have nothing better to offer
+        if len(tracks["revenue"].days) == 0 and self._kinds_[self.roles_["date"]] != "number":
             raise DataError(
                 f"{self._name}: fit needs revenue on at least one date, found none in {len(frame)} "
                 f"rows; check {self.roles_['date']!r} and {self.roles_['revenue']!r}.",
@@ -394,7 +396,7 @@ class RevenueFeatures(Stage):
                 self.missing_dates,
                 "add the missing months with revenue 0",
             )
-        span = int(rows.days.max() - rows.days.min()) + 1
+        span = int(np.ptp(rows.days)) + 1 if len(rows.days) else 0
         lags = lags_of(
             self._name, self.freq_, span, self.horizon_days, self.season_length, self.seasonal_lags
         )
@@ -514,14 +516,16 @@ class RevenueFeatures(Stage):
     def _beyond(self, days: np.ndarray, tracks: Sequence[Track | None]) -> np.ndarray:
         """Tell which days lie further ahead than the horizon lets a row look."""
         known = [t.newest_day for t in tracks if t is not None and t.newest_day is not None]
+        if not known:
+            return np.zeros(len(days), dtype=bool)
         newest = max(known)
         last = days - self.horizon_days
         if self.freq_ != "D" or len(self.weekdays_) == 7:
             beyond: np.ndarray = last >= newest + period_days(self.freq_)
             return beyond
         following = next(d for d in range(1, 8) if (newest + d + 3) % 7 in self.weekdays_)
-        beyond = last >= newest + following
-        return beyond
+        later: np.ndarray = last >= newest + following
+        return later
 
     def _warn_of_reach(self, n_rows: int) -> None:
         if n_rows:

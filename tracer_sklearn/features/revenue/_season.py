@@ -20,6 +20,9 @@ _SEASONS = {"D": 7, "W": 52, "M": 12}
 # A yearly lag needs a year and some weeks of rows that have it.
 _ROWS_WITH_LAG = 36
 
+# Share of distances that must agree.
+_REGULAR = 0.6
+
 # Days that a weekday must have had the chance to occur in.
 _FOUR_WEEKS = 28
 
@@ -34,7 +37,10 @@ class Lag:
 
 
 def frequency_of(rows: Rows) -> str:
-    """Name the usual distance of the dates of a series: D, W, M, or days such as 14D."""
+    """Name the usual distance of the dates of a series: D, W, M, or days such as 14D.
+
+    Dates that keep no distance are days with gaps.
+    """
     same = rows.codes[1:] == rows.codes[:-1]
     steps = (rows.days[1:] - rows.days[:-1])[same]
     if len(steps) == 0:
@@ -42,6 +48,8 @@ def frequency_of(rows: Rows) -> str:
     spacing = round(float(np.median(steps)))
     if spacing in _MONTH:
         return "M"
+    if np.mean(steps == spacing) < _REGULAR:
+        return "D"
     return {1: "D", 7: "W"}.get(spacing, f"{spacing}D")
 
 
@@ -52,7 +60,7 @@ def period_days(frequency: str) -> int:
 
 def weekdays_of(rows: Rows, frequency: str) -> list[int]:
     """Return the weekdays that have observations: a shop may be closed on the others."""
-    if frequency != "D" or int(rows.days.max()) - int(rows.days.min()) < _FOUR_WEEKS:
+    if frequency != "D" or len(rows.days) == 0 or int(np.ptp(rows.days)) < _FOUR_WEEKS:
         return list(range(7))
     return [int(day) for day in np.unique((rows.days + 3) % 7)]
 
