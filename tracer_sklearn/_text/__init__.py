@@ -8,7 +8,13 @@ others are missing, and `failed` counts those that held something.
 
 from tracer_sklearn._text.dates import from_numbers
 from tracer_sklearn._text.format import KINDS, ColumnFormat, Kind
-from tracer_sklearn._text.learning import Learnt, account_for, format_from, learn_format
+from tracer_sklearn._text.learning import (
+    Learnt,
+    account_for,
+    format_from,
+    learn_counted,
+    learn_format,
+)
 from tracer_sklearn._text.missing import mask
 from tracer_sklearn._text.parsing import apply_format, failed, is_missing, parsed
 
@@ -23,6 +29,7 @@ __all__ = [
     "format_from",
     "from_numbers",
     "is_missing",
+    "learn_counted",
     "learn_format",
     "mask",
     "parsed",

@@ -25,7 +25,7 @@ _TIME = re.compile(
 _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]+")
 _CONNECTORS = {"de", "of", "del", "di"}
 _ALL_MONTH_WORDS = {word for language in MONTHS for word in words_of(language)}
-_SERIAL_NAME = re.compile(
+SERIAL_NAME = re.compile(
     r"(?i)date|time|stamp|created|updated|modified|datum|fecha|(?:^|_)(?:at|ts|dt)$|_(?:at|ts|dt)_"
 )
 
@@ -54,7 +54,7 @@ def learn_dates(
     asked : bool
         Whether the column is known to hold dates.
     """
-    numeric = _learn_numeric(values, likely=asked or bool(_SERIAL_NAME.search(name)), asked=asked)
+    numeric = _learn_numeric(values, likely=asked or bool(SERIAL_NAME.search(name)), asked=asked)
     if numeric is not None:
         return numeric
     if _are_spans_of_years(values["text"]) and not asked:

@@ -91,15 +91,48 @@ def learn_format(
     >>> print(learnt.format, "|", learnt.why)
     date, %d/%m/%Y | 1 rows can be dmy but not mdy, 0 the reverse
     """
-    words, missing = _distinct(series)
+    cells = _counted(series)
+    return learn_counted(
+        cells,
+        n_rows=series.len(),
+        name=series.name,
+        kind=kind,
+        decimal=decimal,
+        day_first=day_first,
+    )
+
+
+def learn_counted(
+    cells: pl.DataFrame,
+    *,
+    n_rows: int,
+    name: str,
+    kind: Kind | None = None,
+    decimal: str | None = None,
+    day_first: bool | None = None,
+) -> Learnt:
+    """Learn how a column is read from its distinct trimmed cells and their counts.
+
+    Parameters
+    ----------
+    cells : polars.DataFrame
+        Columns ``text`` and ``rows``, without nulls, in the order of their first rows.
+    n_rows : int
+        Rows of the column, missing ones included.
+    name : str
+        Name of the column.
+    kind, decimal, day_first
+        As for `learn_format`.
+    """
+    words, missing = _holding(cells)
     found = (
-        _as_kind(words, kind, series.name, decimal, day_first)
+        _as_kind(words, kind, name, decimal, day_first)
         if kind is not None
-        else _guess(words, series.name, decimal, day_first)
+        else _guess(words, name, decimal, day_first)
     )
     ambiguous = tuple(replace(one, missing=missing) for one in found.ambiguous)
     chosen = replace(found.format, missing=missing)
-    return _accounted(series, words, chosen, found.why, ambiguous)
+    return _accounted(n_rows, words, chosen, found.why, ambiguous)
 
 
 def account_for(series: pl.Series, format: ColumnFormat, why: str) -> Learnt:
@@ -114,12 +147,12 @@ def account_for(series: pl.Series, format: ColumnFormat, why: str) -> Learnt:
     why : str
         Who gave it.
     """
-    words, _ = _distinct(series)
-    return _accounted(series, words, format, why, ())
+    words, _ = _holding(_counted(series))
+    return _accounted(series.len(), words, format, why, ())
 
 
 def _accounted(
-    series: pl.Series,
+    n_rows: int,
     words: pl.DataFrame,
     format: ColumnFormat,
     why: str,
@@ -131,7 +164,7 @@ def _accounted(
         format,
         why,
         n_values=n_values,
-        n_missing=series.len() - n_values,
+        n_missing=n_rows - n_values,
         n_failures=int(wrong["rows"].sum()),
         examples=masked_examples(wrong["text"]),
         ambiguous=ambiguous,
@@ -180,9 +213,9 @@ def _fault(format: ColumnFormat) -> str:
     return next(filter(None, map(illegal_reason, format.formats)), "")
 
 
-def _distinct(series: pl.Series) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Count the distinct trimmed cells that hold something; choose the missing marks."""
-    cells = (
+def _counted(series: pl.Series) -> pl.DataFrame:
+    """Count the distinct trimmed cells."""
+    return (
         series.alias("text")
         .cast(pl.String)
         .to_frame()
@@ -193,6 +226,10 @@ def _distinct(series: pl.Series) -> tuple[pl.DataFrame, tuple[str, ...]]:
         .agg(rows=pl.len())
         .collect()
     )
+
+
+def _holding(cells: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the cells that hold something; choose the missing marks."""
     nothing = _cells(cells, is_missing(nw.col("text"), ColumnFormat("date")))
     held = cells.filter(~nothing)
     missing: tuple[str, ...] = MISSING_WORDS

@@ -145,7 +145,7 @@ class CsvBatches:
         enough = max(LEARNING_ROWS, self._rows)
         for piece in pieces:
             held.append(piece.table)
-            size += piece.table.num_rows
+            size += piece.rows
             if size >= (enough if first else self._rows):
                 text = as_text(held, width)
                 whole = size - size % self._rows

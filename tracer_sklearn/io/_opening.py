@@ -14,7 +14,7 @@ from tracer_sklearn.io._blocks import BLOCK_BYTES, SMALL_BLOCK_BYTES, Block, Cut
 from tracer_sklearn.io._body import Body, Fail
 from tracer_sklearn.io._cells import is_blank
 from tracer_sklearn.io._records import Record, records_of
-from tracer_sklearn.io._rows import Piece, pieces_of
+from tracer_sklearn.io._rows import Convert, Piece, pieces_of
 from tracer_sklearn.io._shape import Shape, find_shape
 from tracer_sklearn.io._source import Source
 from tracer_sklearn.io.dialect import DELIMITERS, Dialect, detect_dialect, line_end_of
@@ -77,8 +77,8 @@ class Opened:
     _first_line: int = 1
     _block_bytes: int = BLOCK_BYTES
 
-    def pieces(self) -> Iterator[Piece]:
-        """Yield the rows as text, once."""
+    def pieces(self, convert: Convert | None = None) -> Iterator[Piece]:
+        """Yield the rows, once; what ``convert`` does to text is done in threads."""
         cutter = Cutter(
             self._chunks,
             self.dialect,
@@ -87,7 +87,7 @@ class Opened:
             self._first_line,
             self._block_bytes,
         )
-        return pieces_of(self._counted(cutter), self._body, self.dialect)
+        return pieces_of(self._counted(cutter), self._body, self.dialect, convert)
 
     def _counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
         for block in blocks:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,19 +18,29 @@ from tracer_sklearn.io._body import Body
 from tracer_sklearn.io._records import Record, records_of
 from tracer_sklearn.io.dialect import Dialect
 
-_THREADS = min(8, os.cpu_count() or 1)
+THREADS = min(8, os.cpu_count() or 1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Piece:
-    """Rows of the table as text, and the clean block they came from, if any."""
+    """Rows of the table as text, or as the clean block they came from and what it became."""
 
-    table: pa.Table
+    rows: int
+    table: pa.Table | None = None
     block: Block | None = None
+    made: Any = None
 
 
-def pieces_of(blocks: Iterable[Block], body: Body, dialect: Dialect) -> Iterator[Piece]:
-    """Yield all rows of the table as text, in order, and account for every line."""
+Convert = Callable[[pa.Table], Any]
+
+
+def pieces_of(
+    blocks: Iterable[Block], body: Body, dialect: Dialect, convert: Convert | None = None
+) -> Iterator[Piece]:
+    """Yield all rows of the table, in order, and account for every line.
+
+    Clean blocks come as text, or as what ``convert`` makes of it in threads.
+    """
     shape = body.shape
     places = [f"{place}" for place in range(shape.width)]
 
@@ -38,26 +49,28 @@ def pieces_of(blocks: Iterable[Block], body: Body, dialect: Dialect) -> Iterator
             return block.records
         return records_of(block.data.decode("utf-8", "replace"), dialect, block.line)
 
-    def parse(block: Block) -> pa.Table | None:
+    def parse(block: Block) -> Piece | None:
         if block.records is not None:
             return None
         table = read_text(block, dialect, places)
-        return table if table is not None and _is_plain(table, shape.found) else None
+        if table is None or not _is_plain(table, shape.found):
+            return None
+        if convert is None:
+            return Piece(table.num_rows, table)
+        return Piece(table.num_rows, block=block, made=convert(table))
 
-    for block, table in _in_order(blocks, parse):
-        if table is None or not body.is_plain:
-            rows = body.feed(records(block))
-            if rows:
-                yield Piece(_as_table(rows, places))
+    def by_hand(rows: list[list[str]]) -> Iterator[Piece]:
+        if rows:
+            yield Piece(len(rows), _as_table(rows, places))
+
+    for block, piece in _in_order(blocks, parse):
+        if piece is None or not body.is_plain:
+            yield from by_hand(body.feed(records(block)))
             continue
-        held = body.release()
-        if held:
-            yield Piece(_as_table(held, places))
+        yield from by_hand(body.release())
         body.account.add_rows(block.n_records, block.n_lines)
-        yield Piece(table, block)
-    rows = body.close()
-    if rows:
-        yield Piece(_as_table(rows, places))
+        yield piece
+    yield from by_hand(body.close())
 
 
 def read_text(
@@ -92,15 +105,15 @@ def read_text(
 
 
 def _in_order(
-    blocks: Iterable[Block], work: Callable[[Block], pa.Table | None]
-) -> Iterator[tuple[Block, pa.Table | None]]:
+    blocks: Iterable[Block], work: Callable[[Block], Piece | None]
+) -> Iterator[tuple[Block, Piece | None]]:
     """Work on a few blocks ahead, in threads; the order stays."""
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="tracer-csv") as pool:
-        ahead: deque[tuple[Block, Future[pa.Table | None]]] = deque()
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="tracer-csv") as pool:
+        ahead: deque[tuple[Block, Future[Piece | None]]] = deque()
         try:
             for block in blocks:
                 ahead.append((block, pool.submit(work, block)))
-                if len(ahead) > _THREADS:
+                if len(ahead) > THREADS:
                     first, future = ahead.popleft()
                     yield first, future.result()
             while ahead:

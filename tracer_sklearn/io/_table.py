@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
-from tracer_sklearn._text import Learnt, apply_format
+from tracer_sklearn._text import Learnt
 from tracer_sklearn.exceptions import DataQualityWarning
 from tracer_sklearn.io._account import Account, Notes
 from tracer_sklearn.io._asked import Asked, Wish
+from tracer_sklearn.io._assembly import Assembly
 from tracer_sklearn.io._columns import (
     day_first_of,
     describe,
@@ -23,7 +24,6 @@ from tracer_sklearn.io._columns import (
     table_bytes,
 )
 from tracer_sklearn.io._opening import Opened
-from tracer_sklearn.io._rows import Piece
 from tracer_sklearn.io.report import (
     ColumnReport,
     IngestionReport,
@@ -93,40 +93,42 @@ def learn_columns(text: pl.DataFrame, opened: Opened, asked: Asked) -> Learning:
 def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
     """Read all rows of a table and type its columns."""
     began = time.perf_counter()
-    text = text_frame(opened.pieces(), opened.shape.width)
-    parsed = time.perf_counter()
-    learning = learn_columns(text, opened, asked)
-    values = {
-        name: apply_format(text[place].alias(name), learning.learnt[name].format)
-        for name, place in learning.places.items()
-    }
+    shape = opened.shape
+    chosen = asked.chosen(shape.names)
+    assembly = Assembly(shape, opened.dialect, opened.decimal, asked.wishes, chosen)
+    found = assembly.gather(opened.pieces(assembly.convert))
+    read = time.perf_counter()
+    learnt = {name: column.learn(None) for name, column in found.items()}
+    dropped = [
+        place
+        for place, name in enumerate(shape.names)
+        if not shape.found[place]
+        and asked.columns is None
+        and name in learnt
+        and not learnt[name].n_values
+    ]
+    for place in dropped:
+        del learnt[shape.names[place]]
+    # what one column of dates leaves open, the others may settle
+    order = day_first_of(one.format for one in learnt.values())
+    for name in [name for name, one in learnt.items() if one.ambiguous]:
+        learnt[name] = found[name].learn(order)
+    values = {name: found[name].apply(one.format) for name, one in learnt.items()}
     typed_at = time.perf_counter()
     columns = {
-        name: describe(
-            series,
-            learning.learnt[name],
-            first_cell(text[learning.places[name]], series),
-            opened.shape.found[int(learning.places[name])],
-        )
-        for name, series in values.items()
+        name: describe(values[name], one, found[name].cell, shape.found[shape.names.index(name)])
+        for name, one in learnt.items()
     }
-    order = [name for name in asked.chosen(opened.shape.names) if name in values]
-    frame = pl.DataFrame([values[name] for name in order])
+    frame = pl.DataFrame([values[name] for name in chosen if name in values])
     opened.timings |= {
-        "rows": parsed - began,
-        "types": typed_at - parsed,
+        "rows": read - began,
+        "types": typed_at - read,
         "statistics": time.perf_counter() - typed_at,
     }
     after = sum(reduced_bytes(values[name], account) for name, account in columns.items())
-    report = report_of(opened, columns, learning.dropped, table_bytes(frame), after)
-    warn(asked.who, report, learning.undecided)
+    report = report_of(opened, columns, dropped, table_bytes(frame), after)
+    warn(asked.who, report, [name for name, one in learnt.items() if one.ambiguous])
     return frame, report
-
-
-def text_frame(pieces: Iterable[Piece], width: int) -> pl.DataFrame:
-    """Put pieces together; columns are named by their places, from 0."""
-    tables = [piece.table for piece in pieces]
-    return as_text(tables, width)
 
 
 def as_text(tables: Sequence[pa.Table], width: int) -> pl.DataFrame:
