@@ -40,15 +40,7 @@ def plain_numbers(cells: pa.Array) -> pa.Array | None:
     if data.min() < _MINUS or data.max() > _NINE or (data == _SLASH).any():
         return None
     held = lengths > 0
-    first = starts[held]
-    signs = data[first] == _MINUS
-    first = first + signs
-    # a sign alone reads the next cell here, and fails to convert below
-    first = np.minimum(first, len(data) - 1)
-    zeros = first[data[first] == _ZERO]
-    second = data[np.minimum(zeros + 1, len(data) - 1)]
-    after_zero = (second >= _ZERO) & (zeros + 1 < ends[np.searchsorted(ends, zeros, "right")])
-    if after_zero.any():
+    if _has_leading_zero(data, starts if held.all() else starts[held], ends):
         return None
     whole = not (data == _POINT).any()
     try:
@@ -130,6 +122,18 @@ def _bytes_of(cells: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     data = np.frombuffer(buffer, dtype=np.uint8)[bounds[0] : bounds[-1]]
     bounds = bounds - bounds[0]
     return data, bounds[:-1], bounds[1:]
+
+
+def _has_leading_zero(data: np.ndarray, first: np.ndarray, ends: np.ndarray) -> bool:
+    """Tell cells such as 007, which are names; those of nothing but a sign may count too."""
+    if data.min() == _MINUS:
+        first = np.minimum(first + (data[first] == _MINUS), len(data) - 1)
+    zeros = first[data[first] == _ZERO]
+    if not len(zeros):
+        return False
+    zeros = zeros[data[np.minimum(zeros + 1, len(data) - 1)] >= _ZERO]
+    # the digit may be the first one of the next cell
+    return bool((zeros + 1 < ends[np.searchsorted(ends, zeros, "right")]).any())
 
 
 def _without_empty(cells: pa.Array, held: np.ndarray) -> pa.Array:

@@ -147,8 +147,11 @@ class Body:
 
     def _odd(self, cells: list[str]) -> bool:
         """Tell cells that rows of this table do not look like."""
-        held = [cell for cell in cells if cell.strip(SPACES)]
-        return self._dense or len(cells) != self.shape.width or len(held) == 1
+        held = [at for at, cell in enumerate(cells) if cell.strip(SPACES)]
+        if len(cells) != self.shape.width:
+            return True
+        prose = held[0] == 0 and all(look(cells[at]) == "text" for at in held)
+        return prose and (self._dense or len(held) == 1)
 
     def _starts_table(self, cells: list[str]) -> bool:
         """Tell the header of another table: names where the columns hold something else."""

@@ -21,7 +21,7 @@ from tracer_sklearn.io._asked import Wish
 from tracer_sklearn.io.report import ColumnReport
 
 # distinct values are counted among so many rows
-_MOST_DISTINCT = 1_000_000
+_MOST_DISTINCT = 200_000
 _MIN_REPEATS = 2.0
 
 

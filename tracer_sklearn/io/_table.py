@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +96,9 @@ def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
     began = time.perf_counter()
     shape = opened.shape
     chosen = asked.chosen(shape.names)
+    hashing = ThreadPoolExecutor(1, thread_name_prefix="tracer-checksum")
+    checksum = hashing.submit(opened.source.checksum)
+    hashing.shutdown(wait=False)
     assembly = Assembly(shape, opened.dialect, opened.decimal, asked.wishes, chosen)
     found = assembly.gather(opened.pieces(assembly.convert))
     read = time.perf_counter()
@@ -126,6 +130,7 @@ def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
         "statistics": time.perf_counter() - typed_at,
     }
     after = sum(reduced_bytes(values[name], account) for name, account in columns.items())
+    checksum.result()
     report = report_of(opened, columns, dropped, table_bytes(frame), after)
     warn(asked.who, report, [name for name, one in learnt.items() if one.ambiguous])
     return frame, report
