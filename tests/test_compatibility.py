@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import tracer_sklearn as ts
 from tracer_sklearn.schema import BlueprintSchema, FieldSpec, SchemaRegistry
+from tracer_sklearn.schema._proposal import words_of
 from tracer_sklearn.testing import to_engine
 
 NAMES = {
@@ -111,7 +112,7 @@ def spelt(name: str, how: str) -> str:
     words = name.split("_")
     return {
         "as is": name,
-        "upper": name.upper(),
+        "upper": "_".join(words_of(name)).upper(),
         "camel": "".join(word[:1].upper() + word[1:] for word in words),
         "spaces": " ".join(words),
         "hyphens": "-".join(words),

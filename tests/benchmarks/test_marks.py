@@ -6,6 +6,7 @@ import auditing
 import preprocessing
 import pytest
 import scoring
+import validation
 
 pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore")]
 
@@ -52,3 +53,9 @@ def test_a_batch_is_compared_faster_than_by_sorting_it() -> None:
     measured = auditing.drifts(1_000_000)
     peer = measured["ks_2samp of SciPy, 22 numbers"]
     assert peer >= 5 * measured["DriftMonitor, transform"]
+def test_validation_against_pandera() -> None:
+    rates = validation.speed(1_000_000)
+    assert rates["Tracer, everything, pandas"] >= 100
+    if "pandera, pandas" not in rates:
+        pytest.skip("pandera is not installed: see tests/benchmarks/validation.py")
+    assert rates["Tracer, the same rules, pandas"] >= 2 * rates["pandera, pandas"]
