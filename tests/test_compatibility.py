@@ -154,6 +154,16 @@ def test_the_three_names_of_the_issue_and_the_line_of_code():
     )
 
 
+def test_the_line_of_code_of_a_price_panel_runs():
+    X, y = ts.datasets.make_price_panel(n_products=5, random_state=0)
+    names = {"product_id": "SKU", "price": "UnitPrice", "quantity_sold": "Qty"}
+    renamed = X.rename(columns=names)
+    best = ts.check_compatibility(renamed).best
+    assert (best.blueprint, best.mapping) == ("price_optimization", names)
+    found = eval(best.code, {"ts": ts}).fit(renamed, y).transform(renamed)
+    assert len(found) == len(X)
+
+
 def test_text_is_enough_and_every_engine_agrees():
     frame = FRAMES["customer_churn"].rename({"customer_id": "CustID"})
     text = frame.with_columns(pl.all().cast(pl.String))

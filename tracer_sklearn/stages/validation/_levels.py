@@ -20,7 +20,7 @@ class Levels:
     Attributes
     ----------
     n_most_common : int
-        Rows of the most common value.
+        Rows of the most common value; 0 where none can be in 99 % of them.
     n_blank : int
         Cells of nothing but white space.
     n_numbers : int
@@ -51,21 +51,30 @@ def levels_of(text: pl.Series, *, is_name: bool) -> Levels:
     text : polars.Series
         Strings.
     is_name : bool
-        Whether the values name rows or entities: their spelling is their own.
+        Whether the values name rows or entities: their spelling and type are their own.
     """
-    counted = text.drop_nulls().alias("level").value_counts(name="rows")
-    if counted.is_empty():
+    text = text.drop_nulls()
+    if text.is_empty():
         return Levels(0, 0, 0)
+    if is_name:
+        same = len(text) if text.min() == text.max() else 0
+        return Levels(same, int((text.str.strip_chars() == "").sum()), 0)
+    # more levels than this leave no room for one that is in 99 % of the rows
+    if text.n_unique() > max(_MOST_LEVELS, 0.01 * len(text) + 1):
+        counted = text.to_frame("level").with_columns(rows=pl.lit(1))
+        n_most_common = 0
+    else:
+        counted = text.alias("level").value_counts(name="rows")
+        n_most_common = int(counted["rows"].max())  # type: ignore[arg-type]
     level = pl.col("level")
     found = counted.select(
-        pl.col("rows").max().alias("top"),
         pl.col("rows").filter(level.str.strip_chars() == "").sum().alias("blank"),
         pl.col("rows").filter(level.str.contains(_NUMBER)).sum().alias("numbers"),
     ).row(0)
     n_respelt = n_spellings = 0
-    if not is_name and counted.height <= _MOST_LEVELS:
+    if n_most_common and counted.height <= _MOST_LEVELS:
         n_respelt, n_spellings = _respelt(counted)
-    return Levels(int(found[0]), int(found[1]), int(found[2]), n_respelt, n_spellings)
+    return Levels(n_most_common, int(found[0]), int(found[1]), n_respelt, n_spellings)
 
 
 def _respelt(counted: pl.DataFrame) -> tuple[int, int]:

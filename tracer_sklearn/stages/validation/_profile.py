@@ -101,31 +101,25 @@ def profile_of(
     statistical : bool, default=True
         Whether constants, outliers, spellings and gaps are measured.
     """
+    found = _counted(table, columns)
+    n_rows = int(found["n_rows"])
+    figures = {column.name: _read(i, column, found, n_rows) for i, column in enumerate(columns)}
+    # what breaks no rule need not be filtered again
+    sound = {name for name, f in figures.items() if not f.n_missing and not f.n_invalid}
     by_name = {column.name: column for column in columns}
     key = key_of(schema, by_name) if schema is not None else []
-    rules = _rules_between(schema, by_name) if schema is not None else []
-    wanted: list[pl.Expr] = [pl.len().alias("n_rows")]
-    for i, column in enumerate(columns):
-        wanted += _counts(i, column)
-    wanted += [broken.sum().alias(f"rule:{i}") for i, (_, broken) in enumerate(rules)]
-    wanted.append(any_of(broken for _, broken in rules).sum().alias("rules"))
-    if key:
-        usable = pl.all_horizontal([by_name[name].usable for name in key])
-        wanted.append(usable.sum().alias("keyed"))
-        cells = [by_name[name].value.filter(usable).alias(name) for name in key]
-        named = cells[0] if len(cells) == 1 else pl.struct(cells)
-        wanted.append(named.n_unique().alias("identified"))
-    found = table.lazy().select(wanted).collect().row(0, named=True)
-    n_rows = int(found["n_rows"])
-    keyed = int(found["keyed"]) if key else n_rows
+    rules = _rules_between(schema, by_name, sound) if schema is not None else []
+    found |= _rows_breaking(table, rules)
+    keys = _usable_keys(table, by_name, key, sound)
+    keyed = len(keys) if key else n_rows
     profile = Profile(
         n_rows=n_rows,
-        columns={column.name: _read(i, column, found, n_rows) for i, column in enumerate(columns)},
+        columns=figures,
         rules=[(rule, int(found[f"rule:{i}"] or 0)) for i, (rule, _) in enumerate(rules)],
         n_breaking_rules=int(found["rules"] or 0) if rules else 0,
         key=key,
         n_keyless=n_rows - keyed,
-        n_repeated_keys=keyed - int(found["identified"]) if key else 0,
+        n_repeated_keys=keyed - _n_distinct(keys) if key else 0,
     )
     _add_examples(table, columns, profile)
     # rows with keys of their own are no duplicates
@@ -137,6 +131,41 @@ def profile_of(
         if schema is not None:
             profile.gaps = _gaps(table, by_name, schema)
     return profile
+
+
+def _counted(table: pl.DataFrame, columns: Sequence[Column]) -> dict[str, int]:
+    """Return the figures of every column by itself."""
+    wanted = [pl.len().alias("n_rows")]
+    for i, column in enumerate(columns):
+        wanted += _counts(i, column)
+    return table.lazy().select(wanted).collect().row(0, named=True)
+
+
+def _rows_breaking(
+    table: pl.DataFrame, rules: Sequence[tuple[FieldRule, pl.Expr]]
+) -> dict[str, int]:
+    """Return how many rows break each rule between fields, and any of them."""
+    wanted = [broken.sum().alias(f"rule:{i}") for i, (_, broken) in enumerate(rules)]
+    wanted.append(any_of(broken for _, broken in rules).sum().alias("rules"))
+    return table.lazy().select(wanted).collect().row(0, named=True)
+
+
+def _usable_keys(
+    table: pl.DataFrame, columns: dict[str, Column], key: Sequence[str], sound: set[str]
+) -> pl.DataFrame:
+    unsound = [columns[name].usable for name in key if name not in sound]
+    rows = table.lazy()
+    if unsound:
+        rows = rows.filter(pl.all_horizontal(unsound))
+    return rows.select(columns[name].value.alias(name) for name in key).collect()
+
+
+def _n_distinct(keys: pl.DataFrame) -> int:
+    """Count the distinct rows; rows of distinct hashes are distinct, which is fast to see."""
+    hashes = np.sort(keys.hash_rows().to_numpy())
+    if np.all(hashes[1:] != hashes[:-1]):
+        return len(keys)
+    return keys.n_unique()
 
 
 def _counts(i: int, column: Column) -> list[pl.Expr]:
@@ -162,7 +191,7 @@ def _read(i: int, column: Column, found: dict[str, int], n_rows: int) -> ColumnP
 
 
 def _rules_between(
-    schema: BlueprintSchema, columns: dict[str, Column]
+    schema: BlueprintSchema, columns: dict[str, Column], sound: set[str]
 ) -> list[tuple[FieldRule, pl.Expr]]:
     """Return which rows break which rule, among those whose two cells are valid by themselves."""
     rules = []
@@ -171,7 +200,10 @@ def _rules_between(
         if left is None or right is None or {"mistyped"} & {*left.rules, *right.rules}:
             continue
         broken = ~_holds(left.value, rule.relation, right.value).fill_null(value=True)
-        rules.append((rule, broken & left.usable & right.usable))
+        for column in (left, right):
+            if column.name not in sound:
+                broken &= column.usable
+        rules.append((rule, broken))
     return rules
 
 
@@ -227,12 +259,16 @@ def _add_statistics(series: pl.Series, column: Column, found: ColumnProfile) -> 
         return
     if column.kind == "number" or column.kind == "flag":
         values = finite_values(nw.from_native(series, series_only=True))
-        found.top_share = _top_share(values, n_present)
+        if not len(values):
+            return
+        first, middle, third = quantiles(values, (0.25, 0.5, 0.75))
+        found.top_share = _top_share(values, middle, n_present)
         if column.kind == "number" and not _is_named(column):
-            found.n_beyond_fences, found.n_beyond_z = _outliers(values)
+            found.n_beyond_fences = _beyond_fences(values, first, third)
+            found.n_beyond_z = _beyond_deviations(values)
     elif column.kind == "date":
         days = series.drop_nulls().to_physical().cast(pl.Float64).to_numpy()
-        found.top_share = _top_share(days, n_present)
+        found.top_share = _top_share(days, quantiles(days, (0.5,))[0], n_present)
     elif column.kind == "text":
         found.levels = levels_of(series.cast(pl.String), is_name=_is_named(column))
         found.top_share = found.levels.n_most_common / n_present
@@ -242,29 +278,30 @@ def _is_named(column: Column) -> bool:
     return column.field is not None and column.field.kind == "identifier"
 
 
-def _top_share(values: np.ndarray, n_present: int) -> float:
+def _top_share(values: np.ndarray, middle: float, n_present: int) -> float:
     """Return the share of the median, which is the most common value wherever one is in half."""
-    if not len(values) or float(np.abs(values).max()) >= _LARGEST_EXACT:
+    if abs(middle) >= _LARGEST_EXACT:  # whole numbers near it fall together as floats
         return 0.0
-    middle = quantiles(values, (0.5,))[0]
     return float(np.count_nonzero(values == middle)) / n_present
 
 
-def _outliers(values: np.ndarray) -> tuple[int, int]:
-    """Count the values beyond 1.5 IQR, and those with |z| > 3, which needs 30 values."""
-    if len(values) < 2:
-        return 0, 0
-    first, third = quantiles(values, (0.25, 0.75))
+def _beyond_fences(values: np.ndarray, first: float, third: float) -> int:
+    """Count the values beyond 1.5 IQR."""
     reach = _FENCE * (third - first)
-    beyond = 0
-    if reach > 0.0 and np.isfinite(reach):
-        beyond = int(np.count_nonzero((values < first - reach) | (values > third + reach)))
+    if not (0.0 < reach < np.inf):
+        return 0
+    return int(np.count_nonzero((values < first - reach) | (values > third + reach)))
+
+
+def _beyond_deviations(values: np.ndarray) -> int:
+    """Count the values with |z| > 3, which needs 30 values."""
     if len(values) < _MIN_ROWS_FOR_Z:
-        return beyond, 0
+        return 0
     limit = _MAX_Z * spread(values) * _TOLERANCE
-    if limit == 0.0 or not np.isfinite(limit):
-        return beyond, 0
-    return beyond, int(np.count_nonzero(np.abs(values - mean(values)) > limit))
+    if not (0.0 < limit < np.inf):
+        return 0
+    centre = mean(values)
+    return int(np.count_nonzero((values < centre - limit) | (values > centre + limit)))
 
 
 def _gaps(table: pl.DataFrame, columns: dict[str, Column], schema: BlueprintSchema) -> Gaps | None:
