@@ -53,6 +53,8 @@ def test_a_batch_is_compared_faster_than_by_sorting_it() -> None:
     measured = auditing.drifts(1_000_000)
     peer = measured["ks_2samp of SciPy, 22 numbers"]
     assert peer >= 5 * measured["DriftMonitor, transform"]
+
+
 def test_validation_against_pandera() -> None:
     rates = validation.speed(1_000_000)
     assert rates["Tracer, everything, pandas"] >= 100
