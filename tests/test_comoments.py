@@ -108,6 +108,23 @@ def test_blocks_of_many_windows_agree_with_single_ones() -> None:
         assert np.array_equal(part.packed, whole.packed[:, take])
 
 
+def test_a_few_long_windows_are_the_same_as_many() -> None:
+    """Bit for bit, by whichever way they are summed."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 3_000)) * [[1.0], [1e8]]
+    high = np.arange(500, 3_001)
+    low = high - 400
+    many = rolling_comoments([x, y], low, high)
+    levels = np.round(x * 3)
+    previous = previous_equal(levels, np.array([0, 3_000]))
+    for take in ([7], [0, 2_500], list(range(100, 200))):
+        few = rolling_comoments([x, y], low[take], high[take])
+        assert np.array_equal(few.packed, many.packed[:, take])
+        assert np.array_equal(few.mean, many.mean[:, take])
+        found = count_levels(previous, low[take], high[take])
+        assert found.tolist() == [len(set(levels[low[i] : high[i]])) for i in take]
+
+
 @given(windows(d=4))
 @settings(max_examples=30)
 def test_what_controls_explain_is_taken_out(drawn) -> None:

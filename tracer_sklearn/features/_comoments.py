@@ -30,6 +30,9 @@ _Count = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # Ends of windows that are worked on together: their sums stay in the second-level cache.
 _BLOCK = 8_192
 
+# A step over all windows costs about as much as this share of one window on its own.
+_FEW = 4
+
 # Steps over neighbouring ends need no gather; up to this share of unused ends they are cheaper.
 _MAX_IDLE = 4
 
@@ -78,12 +81,19 @@ def rolling_comoments(
     d = len(columns)
     pairs = [(i, j) for i in range(d) for j in range(i, d)]
     count = np.maximum(high - low, 0)
+    shift = _values_at(columns, np.maximum(high - 1, 0))
     sums = np.zeros((d, len(count)))
     products = np.zeros((len(pairs), len(count)))
     longest = int(count.max(initial=0))
-    padded = [np.concatenate([np.zeros(longest), column]) for column in columns]
+    if _FEW * np.count_nonzero(count) <= longest:
+        _sum_one_by_one(columns, pairs, low, high, sums, products)
+        return _centred(count, sums, products, shift, pairs)
+    # some windows of a long history need their own stretch of it only
+    last = int(high.max(initial=0))
+    first = max(int(high[count > 0].min(initial=last)) - longest, 0)
+    padded = [np.concatenate([np.zeros(longest), column[first:last]]) for column in columns]
     with np.errstate(all="ignore"):  # steps beyond a window's own start are never read
-        for block in _blocks(count, high, longest):
+        for block in _blocks(count, high - first, longest):
             width = block.width
             newest = [block.step(column, 1).copy() for column in padded]
             running = np.zeros((d + len(pairs), width))
@@ -99,8 +109,26 @@ def rolling_comoments(
                     found = running[:, block.place[done]]
                     windows = block.windows[done]
                     sums[:, windows], products[:, windows] = found[:d], found[d:]
-    shift = _values_at(columns, np.maximum(high - 1, 0))
     return _centred(count, sums, products, shift, pairs)
+
+
+def _sum_one_by_one(
+    columns: Sequence[np.ndarray],
+    pairs: Sequence[tuple[int, int]],
+    low: np.ndarray,
+    high: np.ndarray,
+    sums: np.ndarray,
+    products: np.ndarray,
+) -> None:
+    """Fill the sums of a few long windows; the running sum adds in the order of the steps."""
+    with np.errstate(all="ignore"):
+        for window in np.flatnonzero(high > low):
+            inside = slice(low[window], high[window])
+            away = [column[inside][::-1] - column[high[window] - 1] for column in columns]
+            for i, values in enumerate(away):
+                sums[i, window] = np.cumsum(values)[-1]
+            for at, (i, j) in enumerate(pairs):
+                products[at, window] = np.cumsum(away[i] * away[j])[-1]
 
 
 def expanding_comoments(
@@ -320,6 +348,12 @@ def _count_where(count_at: _Count, low: np.ndarray, high: np.ndarray) -> np.ndar
     """Sum ``count_at(positions, windows)`` over the positions of every window."""
     length = np.maximum(high - low, 0)
     total = np.zeros(len(length), dtype=np.int64)
+    filled = np.flatnonzero(length)
+    if _FEW * len(filled) <= int(length.max(initial=0)):
+        for window in filled:
+            inside = np.arange(low[window], high[window])
+            total[window] = count_at(inside, np.full(len(inside), window)).sum()
+        return total
     for begin in range(0, len(length), _BLOCK):
         lengths = length[begin : begin + _BLOCK]
         windows = begin + np.argsort(-lengths, kind="stable")

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from tracer_sklearn.features._comoments import Comoments, mid_ranks, rolling_comoments
-from tracer_sklearn.features.price._elasticity import Elasticity, Options, elasticities
+from tracer_sklearn.features.price._elasticity import (
+    Elasticity,
+    Options,
+    Pooled,
+    Sales,
+    elasticities,
+)
 from tracer_sklearn.features.price._panel import Panel, Past, Series, product_of, store_of
 from tracer_sklearn.features.price._poisson import poisson_elasticities
 
-__all__ = ["Rows", "Setting", "demand_features", "newest_known", "position_features", "sales_of"]
+__all__ = ["History", "Rows", "Setting", "demand_features", "newest_known", "position_features"]
 
 _MONTH, _QUARTER, _YEAR = 30, 90, 365
 _REGULAR_DAYS, _REGULAR_SHARE = 56, 0.75
@@ -60,6 +67,57 @@ class Rows:
     price: np.ndarray
 
 
+class History:
+    """A panel with everything that can be told from it before a row is asked for.
+
+    Each part is made on first use and kept, so that a single row costs its own windows only.
+    """
+
+    def __init__(self, panel: Panel, n_promotions: int) -> None:
+        self.panel = panel
+        self.n_promotions = n_promotions
+        self.pools: dict[int, Pooled] = {}
+
+    @cached_property
+    def asked(self) -> Series:
+        """Return the prices."""
+        price = self.panel.values["price"]
+        asked = Series.where(self.panel, ~np.isnan(price), {"p": price, "log": np.log(price)})
+        return Series(asked.key, {**asked.columns, "since": _run_starts(asked)})
+
+    @cached_property
+    def sold(self) -> Series:
+        """Return the quantities."""
+        quantity = self.panel.values["quantity"]
+        log, day = np.log1p(np.maximum(quantity, 0)), self.panel.days.astype(float)
+        return Series.where(
+            self.panel, ~np.isnan(quantity), {"q": quantity, "log": log, "day": day}
+        )
+
+    @cached_property
+    def earned(self) -> Series:
+        """Return the revenues."""
+        quantity = self.panel.values["quantity"]
+        money = self.panel.values["price"] * quantity
+        return Series.where(self.panel, ~np.isnan(money), {"r": money, "q": quantity})
+
+    @cached_property
+    def totals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the days with revenue, and that of all series on them."""
+        days, place = np.unique(self.earned.days, return_inverse=True)
+        return days, np.bincount(place, self.earned["r"], len(days))
+
+    @cached_property
+    def sales(self) -> Sales:
+        """Return what the logs can use."""
+        return Sales(sales_of(self.panel, self.n_promotions, least=1))
+
+    @cached_property
+    def counted(self) -> Sales:
+        """Return what a Poisson regression can use: zeros too."""
+        return Sales(sales_of(self.panel, self.n_promotions, least=0))
+
+
 def sales_of(panel: Panel, n_promotions: int, *, least: float) -> Series:
     """Return the observations with a price, and a quantity above ``least`` (or at it, for 0)."""
     price, quantity = panel.values["price"], panel.values["quantity"]
@@ -76,7 +134,7 @@ def sales_of(panel: Panel, n_promotions: int, *, least: float) -> Series:
 
 
 def demand_features(
-    panel: Panel,
+    history: History,
     rows: Rows,
     setting: Setting,
     category_of: np.ndarray | None,
@@ -85,7 +143,7 @@ def demand_features(
 
     Parameters
     ----------
-    panel : Panel
+    history : History
         What was observed: ``price`` and ``quantity``.
     rows : Rows
         For whom.
@@ -95,26 +153,19 @@ def demand_features(
         Category of each product; None without categories.
     """
     past = Past(rows.codes, rows.days, setting.horizon)
-    price, quantity = panel.values["price"], panel.values["quantity"]
-    sold = Series.where(
-        panel,
-        ~np.isnan(quantity),
-        {"q": quantity, "log": np.log1p(np.maximum(quantity, 0)), "day": panel.days.astype(float)},
-    )
-    money = price * quantity
-    earned = Series.where(panel, ~np.isnan(money), {"r": money, "q": quantity})
-    out = _revenue_features(earned, past, setting)
-    elasticity = _elasticity(panel, past, setting, category_of)
+    out = _revenue_features(history, past, setting)
+    elasticity = _elasticity(history, past, setting, category_of)
     out["price_elasticity"] = elasticity.slope
     out["price_elasticity_se"] = elasticity.error
     out["elasticity_weight"] = elasticity.weight
     out["n_price_levels"] = elasticity.n_levels.astype(float)
-    out |= _trend_features(sold, past, setting)
-    out["base_demand"] = _base_demand(panel, past, elasticity)
+    out |= _trend_features(history.sold, past, setting)
+    out["base_demand"] = _base_demand(history.sales.series, past, elasticity)
     return out
 
 
-def _revenue_features(earned: Series, past: Past, setting: Setting) -> dict[str, np.ndarray]:
+def _revenue_features(history: History, past: Past, setting: Setting) -> dict[str, np.ndarray]:
+    earned = history.earned
     at, known = past.newest(earned)
     out = {"revenue_lag": _picked(earned["r"], at, known)}
     for days in setting.windows:
@@ -123,16 +174,13 @@ def _revenue_features(earned: Series, past: Past, setting: Setting) -> dict[str,
     low, high = past.window(earned, max(setting.windows))
     both = rolling_comoments([earned["r"], earned["q"]], low, high)
     out["revenue_per_unit_past"] = _ratio(both.mean[0], np.where(both.mean[1] > 0, both.mean[1], 0))
-    out["product_revenue_share_past"] = _revenue_share(earned, past)
+    out["product_revenue_share_past"] = _revenue_share(history, past)
     return out
 
 
-def _revenue_share(earned: Series, past: Past) -> np.ndarray:
-    low, high = past.window(earned, _MONTH)
-    own = rolling_comoments([earned["r"]], low, high)
-    # one series of all products
-    days, place = np.unique(earned.days, return_inverse=True)
-    totals = np.bincount(place, earned["r"], len(days)) if len(days) else np.zeros(0)
+def _revenue_share(history: History, past: Past) -> np.ndarray:
+    own = rolling_comoments([history.earned["r"]], *past.window(history.earned, _MONTH))
+    days, totals = history.totals
     dates, date_of = np.unique(past.days, return_inverse=True)
     newest = dates - past.horizon
     begin = np.searchsorted(days, newest - _MONTH, side="right")
@@ -145,19 +193,16 @@ def _revenue_share(earned: Series, past: Past) -> np.ndarray:
 
 
 def _elasticity(
-    panel: Panel, past: Past, setting: Setting, category_of: np.ndarray | None
+    history: History, past: Past, setting: Setting, category_of: np.ndarray | None
 ) -> Elasticity:
     options = setting.options
     if setting.method == "poisson":
-        return poisson_elasticities(sales_of(panel, options.n_promotions, least=0), past, options)
-    sales = sales_of(panel, options.n_promotions, least=1)
-    groups = None
-    group_of = np.full(len(past.codes), -1)
+        return poisson_elasticities(history.counted, past, options)
+    groups, group_of = None, np.full(len(past.codes), -1)
     if category_of is not None:
-        series = sales.codes[sales.starts()[:-1]] if len(sales.key) else past.codes[:0]
-        groups = category_of[product_of(series)]
+        groups = category_of[product_of(history.sales.codes)]
         group_of = category_of[product_of(past.codes)]
-    return elasticities(sales, past, groups, group_of, options)
+    return elasticities(history.sales, past, groups, group_of, options, history.pools)
 
 
 def _trend_features(sold: Series, past: Past, setting: Setting) -> dict[str, np.ndarray]:
@@ -178,8 +223,7 @@ def _trend_features(sold: Series, past: Past, setting: Setting) -> dict[str, np.
     return out
 
 
-def _base_demand(panel: Panel, past: Past, elasticity: Elasticity) -> np.ndarray:
-    sales = sales_of(panel, 0, least=1)
+def _base_demand(sales: Series, past: Past, elasticity: Elasticity) -> np.ndarray:
     both = rolling_comoments([sales["x"], sales["y"]], *past.window(sales, _QUARTER))
     removed = elasticity.slope * (both.mean[0] - elasticity.mean_log_price)
     base: np.ndarray = both.mean[1] - removed
@@ -190,12 +234,11 @@ def _base_demand(panel: Panel, past: Past, elasticity: Elasticity) -> np.ndarray
 
 
 def position_features(
-    panel: Panel, rows: Rows, horizon: int, category_of: np.ndarray | None
+    history: History, rows: Rows, horizon: int, category_of: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Return where the price asked stands among the product's past prices and its peers'."""
     past = Past(rows.codes, rows.days, horizon)
-    price = panel.values["price"]
-    asked = Series.where(panel, ~np.isnan(price), {"p": price, "log": np.log(price)})
+    asked = history.asked
     low, high = past.window(asked, _QUARTER)
     quarter = rolling_comoments([asked["p"]], low, high)
     out = {"price_index_own": _ratio(rows.price, quarter.mean[0])}
@@ -206,8 +249,7 @@ def position_features(
     out["discount_depth"] = 1.0 - _ratio(rows.price, regular)
     at, known = past.newest(asked)
     out["price_change_pct"] = _ratio(rows.price, _picked(asked["p"], at, known)) - 1.0
-    since = _run_starts(asked)
-    out["days_since_price_change"] = rows.days - _picked(since.astype(float), at, known)
+    out["days_since_price_change"] = rows.days - _picked(asked["since"], at, known)
     if category_of is not None:
         peers = _peer_log_price(asked, past, category_of)
         with np.errstate(over="ignore"):
@@ -243,11 +285,11 @@ def _upper_quartile(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np
 def _run_starts(asked: Series) -> np.ndarray:
     """Return, for each observation, the day on which its price was first asked without a break."""
     if not len(asked.key):
-        return np.zeros(0, dtype=np.int64)
+        return np.zeros(0)
     codes, price = asked.codes, asked["p"]
     new = np.concatenate([[True], (codes[1:] != codes[:-1]) | (price[1:] != price[:-1])])
     first = np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
-    starts: np.ndarray = asked.days[first]
+    starts: np.ndarray = asked.days[first].astype(float)
     return starts
 
 
@@ -311,10 +353,10 @@ def _peer_groups(
     return numbered[0], numbered[1]
 
 
-def newest_known(panel: Panel, name: str, rows: Rows, horizon: int) -> np.ndarray:
+def newest_known(history: History, name: str, rows: Rows, horizon: int) -> np.ndarray:
     """Return the newest value of a column that rows may know; NaN where there is none."""
-    column = panel.values[name]
-    seen = Series.where(panel, ~np.isnan(column), {"value": column})
+    column = history.panel.values[name]
+    seen = Series.where(history.panel, ~np.isnan(column), {"value": column})
     return _picked(seen["value"], *Past(rows.codes, rows.days, horizon).newest(seen))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from tracer_sklearn.features._comoments import (
 )
 from tracer_sklearn.features.price._panel import Past, Series
 
-__all__ = ["Elasticity", "Options", "elasticities", "moment_kappa", "year_waves"]
+__all__ = ["Elasticity", "Options", "Pooled", "Sales", "elasticities", "moment_kappa", "year_waves"]
 
 _YEAR = 365.25
 _FULL_YEAR = 365
@@ -72,14 +73,62 @@ class Elasticity:
     n_levels: np.ndarray
 
 
-@dataclass
-class _Pool:
-    """Sums over series, by date: what the pooled slope and the noise are made of."""
+@dataclass(frozen=True)
+class Pooled:
+    """Sums over series at one date: what the pooled slopes and the noise are made of.
 
-    sxx: np.ndarray
-    sxy: np.ndarray
-    left: np.ndarray
-    freedom: np.ndarray
+    Attributes
+    ----------
+    sums : ndarray of shape (4,)
+        Variation of the price, co-variation, what the slopes leave, degrees of freedom.
+    by_group : ndarray of shape (2, n_groups)
+        Variation and co-variation in each category.
+    """
+
+    sums: np.ndarray
+    by_group: np.ndarray
+
+
+class Sales:
+    """Sales of series, with what is asked of them for every row."""
+
+    def __init__(self, series: Series) -> None:
+        self.series = series
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """Return where each series begins, and the number of observations."""
+        return self.series.starts()
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """Return the series, in order."""
+        codes: np.ndarray = self.series.codes[self.starts[:-1]]
+        return codes
+
+    @cached_property
+    def first_days(self) -> np.ndarray:
+        """Return the first day of each series."""
+        days: np.ndarray = self.series.days[self.starts[:-1]]
+        return days
+
+    @cached_property
+    def waves(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the wave of the year at every observation."""
+        return year_waves(self.series.days)
+
+    @cached_property
+    def previous(self) -> np.ndarray:
+        """Return where each price was asked last."""
+        return previous_equal(self.series["x"], self.starts)
+
+    def place(self, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the number of each series, and whether it has sales."""
+        place = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
+        return place, self.codes[place] == codes
+
+    def __len__(self) -> int:
+        return len(self.series.key)
 
 
 def year_waves(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,13 +138,18 @@ def year_waves(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def elasticities(
-    sales: Series, past: Past, groups: np.ndarray | None, group_of: np.ndarray, options: Options
+    sales: Sales,
+    past: Past,
+    groups: np.ndarray | None,
+    group_of: np.ndarray,
+    options: Options,
+    pools: dict[int, Pooled],
 ) -> Elasticity:
     """Return the elasticity of every row, from sales up to its day minus the horizon.
 
     Parameters
     ----------
-    sales : Series
+    sales : Sales
         Observations with positive price and quantity: ``x``, their logs ``y``, ``promo_0`` ...
     past : Past
         The rows, sorted by series and day.
@@ -105,23 +159,28 @@ def elasticities(
         Category of each row; -1 where it has none.
     options : Options
         How to estimate.
+    pools : dict of int to Pooled
+        What is known of dates already, for these sales; the dates of the rows are added.
     """
-    low, high = past.window(sales, options.window_days)
+    low, high = past.window(sales.series, options.window_days)
     until = past.days - past.horizon
     waves = _with_waves(sales, until, options)
     own = _moments(sales, low, high, past.codes, options, waves=waves)
     sxx, sxy, _, _ = _own_slopes(sales, own, past.codes, until, options, waves=waves)
-    dates, date_of = np.unique(past.days, return_inverse=True)
-    pool, by_group = _pooled(sales, dates, past.horizon, groups, options)
+    dates, date_of = np.unique(until, return_inverse=True)
+    fresh = np.array([date for date in dates.tolist() if date not in pools], dtype=np.int64)
+    if len(fresh):
+        pools |= _pooled(sales, fresh, groups, options)
+    sums = np.array([pools[date].sums for date in dates.tolist()]).reshape(-1, 4).T
     with np.errstate(invalid="ignore", divide="ignore"):
-        towards = np.where(pool.sxx >= LEAST_VARIATION, pool.sxy / pool.sxx, np.nan)
-        sigma = np.sqrt(np.where(pool.freedom > 0, pool.left / pool.freedom, np.nan))
+        towards = np.where(sums[0] >= LEAST_VARIATION, sums[1] / sums[0], np.nan)
+        sigma = np.sqrt(np.where(sums[3] > 0, sums[2] / sums[3], np.nan))
     target = towards[date_of]
-    if by_group is not None:
-        group_sxx, group_sxy = by_group
-        in_group = (group_of >= 0) & (group_of < len(group_sxx))
+    if groups is not None and len(dates) and pools[int(dates[0])].by_group.size:
+        of_group = np.stack([pools[date].by_group for date in dates.tolist()], axis=2)
         # one unit of variation for all products together
-        drawn = (group_sxy + towards) / (group_sxx + 1.0)
+        drawn = (of_group[1] + towards) / (of_group[0] + 1.0)
+        in_group = (group_of >= 0) & (group_of < len(drawn))
         target = np.where(in_group, drawn[np.where(in_group, group_of, 0), date_of], target)
     usable = (own.count >= LEAST_ROWS) & (sxx >= LEAST_VARIATION) & ~np.isnan(target)
     sxx, sxy = np.where(usable, sxx, 0.0), np.where(usable, sxy, 0.0)
@@ -133,7 +192,7 @@ def elasticities(
     error = np.where(np.isfinite(error) & ~np.isnan(slope), error, np.nan)
     if options.prior is not None:
         slope = np.where(np.isnan(slope), options.prior, slope)
-    levels = count_levels(previous_equal(sales["x"], sales.starts()), low, high)
+    levels = count_levels(sales.previous, low, high)
     return Elasticity(slope, error, weight, own.mean[-2], levels)
 
 
@@ -156,40 +215,30 @@ def moment_kappa(count: np.ndarray, sxx: np.ndarray, sxy: np.ndarray, syy: np.nd
     return float(np.clip(noise / between if between > 0 else np.inf, *KAPPA_RANGE))
 
 
-def learnt_kappa(sales: Series, options: Options) -> float:
+def learnt_kappa(sales: Sales, options: Options) -> float:
     """Return the kappa by moments of all sales, each series over its newest window."""
-    if not len(sales.key):
+    if not len(sales):
         return 1.0
-    starts = sales.starts()
-    newest = starts[1:] - 1
-    codes, days = sales.codes[newest], sales.days[newest]
-    past = Past(codes, days, 0)
-    low, high = past.window(sales, options.window_days)
+    days = sales.series.days[sales.starts[1:] - 1]
+    low, high = Past(sales.codes, days, 0).window(sales.series, options.window_days)
     waves = _with_waves(sales, days, options)
-    moments = _moments(sales, low, high, codes, options, waves=waves)
-    sxx, sxy, syy, used = _own_slopes(sales, moments, codes, days, options, waves=waves)
+    moments = _moments(sales, low, high, sales.codes, options, waves=waves)
+    sxx, sxy, syy, used = _own_slopes(sales, moments, sales.codes, days, options, waves=waves)
     return moment_kappa(moments.count - used, sxx, sxy, syy)
 
 
 # -- parts ---------------------------------------------------------------------------------------
 
 
-def _columns(sales: Series, options: Options, *, waves: bool) -> list[np.ndarray]:
-    """Return the columns whose co-moments are taken: controls first, then x and y."""
-    promotions = [sales[f"promo_{i}"] for i in range(options.n_promotions)]
-    year: Sequence[np.ndarray] = year_waves(sales.days) if waves else []
-    return [*year, *promotions, sales["x"], sales["y"]]
-
-
-def _with_waves(sales: Series, until: np.ndarray, options: Options) -> bool:
+def _with_waves(sales: Sales, until: np.ndarray, options: Options) -> bool:
     """Tell whether any window can need the year's wave: a year of past, up to the newest date."""
-    if options.seasonal != "auto" or not len(sales.key) or not len(until):
+    if options.seasonal != "auto" or not len(sales) or not len(until):
         return options.seasonal == "fourier"
-    return int(until.max()) - int(sales.days.min()) >= _FULL_YEAR
+    return int(until.max()) - int(sales.first_days.min()) >= _FULL_YEAR
 
 
 def _moments(
-    sales: Series,
+    sales: Sales,
     low: np.ndarray,
     high: np.ndarray,
     codes: np.ndarray,
@@ -197,19 +246,21 @@ def _moments(
     *,
     waves: bool,
 ) -> Comoments:
-    columns = _columns(sales, options, waves=waves)
-    if options.window_days is not None or not len(sales.key):
+    """Return the co-moments of the controls (waves, promotions), then x and y."""
+    series = sales.series
+    promotions = [series[f"promo_{i}"] for i in range(options.n_promotions)]
+    year: Sequence[np.ndarray] = sales.waves if waves else []
+    columns = [*year, *promotions, series["x"], series["y"]]
+    if options.window_days is not None or not len(sales):
         return rolling_comoments(columns, low, high)
-    starts = sales.starts()
-    known = sales.codes[starts[:-1]]
-    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
+    place, there = sales.place(codes)
     # a series that has no sales has no past of another
-    high = np.where(known[place] == codes, high, starts[place])
-    return expanding_comoments(columns, starts, place, high)
+    high = np.where(there, high, sales.starts[place])
+    return expanding_comoments(columns, sales.starts, place, high)
 
 
 def _own_slopes(
-    sales: Series,
+    sales: Sales,
     moments: Comoments,
     codes: np.ndarray,
     until: np.ndarray,
@@ -218,64 +269,50 @@ def _own_slopes(
     waves: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return what controls leave of Sxx, Sxy and Syy, and how many controls took something."""
-    d = len(moments.mean)
-    x, y = d - 2, d - 1
-    n_waves = 2 if waves else 0
+    x, y = len(moments.mean) - 2, len(moments.mean) - 1
     everything = partial_out(moments, x, y, list(range(x)))
-    if not n_waves or options.seasonal == "fourier":
+    if not waves or options.seasonal == "fourier":
         return everything
-    plain = partial_out(moments, x, y, list(range(n_waves, x)))
+    plain = partial_out(moments, x, y, list(range(2, x)))
     # the wave needs a year of the series' own past
-    starts = sales.starts()
-    known, first = sales.codes[starts[:-1]], sales.days[starts[:-1]]
-    place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-    full = (known[place] == codes) & (until - first[place] >= _FULL_YEAR)
+    place, there = sales.place(codes)
+    full = there & (until - sales.first_days[place] >= _FULL_YEAR)
     chosen = [np.where(full, one, other) for one, other in zip(everything, plain, strict=True)]
     return chosen[0], chosen[1], chosen[2], chosen[3]
 
 
 def _pooled(
-    sales: Series,
-    dates: np.ndarray,
-    horizon: int,
-    groups: np.ndarray | None,
-    options: Options,
-) -> tuple[_Pool, tuple[np.ndarray, np.ndarray] | None]:
+    sales: Sales, dates: np.ndarray, groups: np.ndarray | None, options: Options
+) -> dict[int, Pooled]:
     """Sum what every series knew at every date, whoever is among the rows."""
     n_dates = len(dates)
-    waves = _with_waves(sales, dates - horizon, options)
-    pool = _Pool(*(np.zeros(n_dates) for _ in range(4)))
-    codes = sales.codes[sales.starts()[:-1]] if len(sales.key) else np.zeros(0, dtype=np.int64)
+    waves = _with_waves(sales, dates, options)
     n_groups = int(groups.max(initial=-1)) + 1 if groups is not None else 0
-    by_group = (np.zeros(n_groups * n_dates), np.zeros(n_groups * n_dates))
-    at_once = max(1, _GRID // max(n_dates, 1))
+    sums = np.zeros((4, n_dates))
+    by_group = np.zeros((2, n_groups * n_dates))
+    codes = sales.codes if len(sales) else np.zeros(0, dtype=np.int64)
+    at_once = max(1, _GRID // n_dates)
     for begin in range(0, len(codes), at_once):
         chunk = codes[begin : begin + at_once]
         code, date = np.repeat(chunk, n_dates), np.tile(np.arange(n_dates), len(chunk))
-        past = Past(code, dates[date], horizon)
-        low, high = past.window(sales, options.window_days)
+        low, high = Past(code, dates[date], 0).window(sales.series, options.window_days)
         filled = high > low
-        if not filled.any():
-            continue
         low, high, code, date = low[filled], high[filled], code[filled], date[filled]
         moments = _moments(sales, low, high, code, options, waves=waves)
-        until = dates[date] - horizon
-        sxx, sxy, syy, used = _own_slopes(sales, moments, code, until, options, waves=waves)
+        sxx, sxy, syy, used = _own_slopes(sales, moments, code, dates[date], options, waves=waves)
         sure = (moments.count >= LEAST_ROWS) & (sxx >= LEAST_VARIATION)
-        safe = np.where(sure, sxx, 1.0)
-        left = np.where(sure, np.maximum(syy - sxy * sxy / safe, 0.0), 0.0)
+        left = np.where(sure, np.maximum(syy - sxy * sxy / np.where(sure, sxx, 1.0), 0.0), 0.0)
         freedom = np.where(sure, moments.count - 2 - used, 0)
-        for total, part in zip(
-            (pool.sxx, pool.sxy, pool.left, pool.freedom), (sxx, sxy, left, freedom), strict=True
-        ):
+        for total, part in zip(sums, (sxx, sxy, left, freedom), strict=True):
             total += np.bincount(date, part, n_dates)
-        if groups is not None:
+        if n_groups and groups is not None:
             group = np.repeat(groups[begin : begin + at_once], n_dates)[filled]
             some = group >= 0
             place = group[some] * n_dates + date[some]
             for total, part in zip(by_group, (sxx, sxy), strict=True):
                 total += np.bincount(place, part[some], n_groups * n_dates)
-    if not n_groups:
-        return pool, None
-    sxx, sxy = (total.reshape(n_groups, n_dates) for total in by_group)
-    return pool, (sxx, sxy)
+    shaped = by_group.reshape(2, n_groups, n_dates)
+    return {
+        date: Pooled(sums[:, at].copy(), shaped[:, :, at].copy())
+        for at, date in enumerate(dates.tolist())
+    }

@@ -22,12 +22,12 @@ from tracer_sklearn.features.price._checks import (
     warn_of_zeros,
 )
 from tracer_sklearn.features.price._compute import (
+    History,
     Rows,
     Setting,
     demand_features,
     newest_known,
     position_features,
-    sales_of,
 )
 from tracer_sklearn.features.price._elasticity import Options, learnt_kappa
 from tracer_sklearn.features.price._panel import Panel, merged
@@ -390,12 +390,15 @@ class PriceFeatures(Stage):
         if "quantity" not in self.roles_:
             return 1.0
         options = self._options(1.0)
-        return learnt_kappa(sales_of(self._panel(), options.n_promotions, least=1), options)
+        return learnt_kappa(History(self._panel(), options.n_promotions).sales, options)
 
     # -- history ----------------------------------------------------------------------------------
 
     def _keep(self, panel: Panel, labels: Mapping[str, Labels]) -> None:
         self.history_ = {"key": panel.key, **panel.values}
+        quantity = panel.values.get("quantity", np.zeros(0))
+        self._newest_ = _newest(panel.days, quantity) if len(quantity) else -np.inf
+        self.__dict__.pop("_prepared_", None)
         self.products_ = labels["product"].levels
         self.stores_ = labels["store"].levels
         self.categories_ = labels["category"].levels
@@ -403,6 +406,24 @@ class PriceFeatures(Stage):
     def _panel(self) -> Panel:
         values = {name: column for name, column in self.history_.items() if name != "key"}
         return Panel(self.history_["key"], values)
+
+    def _history_with(self, key: np.ndarray, values: Mapping[str, np.ndarray]) -> History:
+        """Return the history with the past that rows bring; the same object if they bring none."""
+        panel = merged(self._panel(), key, values)
+        if panel.key is not self.history_["key"] or any(
+            column is not self.history_[name] for name, column in panel.values.items()
+        ):
+            return History(panel, len(self._promotions()))
+        kept: tuple[Any, History] | None = getattr(self, "_prepared_", None)
+        options = self._options(self.kappa_)
+        if kept is None or kept[0] != options:
+            kept = self._prepared_ = options, History(panel, options.n_promotions)
+        return kept[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        state.pop("_prepared_", None)  # made anew where it is needed
+        return state
 
     def _labels_with(self, frame: nw.DataFrame[Any]) -> dict[str, Labels]:
         levels = {"product": self.products_, "store": self.stores_, "category": self.categories_}
@@ -441,17 +462,13 @@ class PriceFeatures(Stage):
         sheet = self._sheet(frame, labels)
         made = self._features(sheet, labels)
         namespace = nw.get_native_namespace(frame)
-        columns = {
-            name: nw.new_series(name, values, nw.Float64, backend=namespace)
-            for name, values in made.items()
-        }
         levels = {
             self.roles_[role]: frame[self.roles_[role]].cast(nw.String).cast(nw.Categorical)
             for role in _names.CATEGORIES
             if role in self.roles_
         }
-        out = nw.from_dict(columns).select(nw.all().fill_nan(None))
-        return out.with_columns(**levels).to_native()
+        out = nw.from_dict(made, backend=namespace)
+        return out.select(nw.all().fill_nan(None), **levels).to_native()
 
     def _features(self, sheet: Sheet, labels: Mapping[str, Labels]) -> dict[str, np.ndarray]:
         n = len(sheet.days)
@@ -463,7 +480,7 @@ class PriceFeatures(Stage):
         # what lies after every row's past cannot matter
         until = int(days.max()) - self.horizon_days if len(days) else -np.inf
         key, values = observations(sheet, self.duplicates, until=until, stage=self._name)
-        panel = merged(self._panel(), key, values)
+        history = self._history_with(key, values)
         categories = None
         if "category" in self.roles_:
             categories = self._categories_with(sheet, labels)
@@ -472,9 +489,9 @@ class PriceFeatures(Stage):
             setting = Setting(
                 self.horizon_days, self.windows, self.method, self._options(self.kappa_)
             )
-            found |= demand_features(panel, asked, setting, categories)
+            found |= demand_features(history, asked, setting, categories)
             self._blank_beyond_reach(found, sheet, days)
-        found |= position_features(panel, asked, self.horizon_days, categories)
+        found |= position_features(history, asked, self.horizon_days, categories)
         out = {}
         for name in self._made_names():
             if name in found:
@@ -482,7 +499,7 @@ class PriceFeatures(Stage):
                 column[rows] = found[name]
                 out[name] = column
         if "competitor" in self.roles_:
-            out["price_gap_competitor"] = self._competitor_gap(sheet, panel, rows, asked)
+            out["price_gap_competitor"] = self._competitor_gap(sheet, history, rows, asked)
         out |= calendar(sheet.days)
         if self.target == "none" and "quantity" in self.roles_:
             out["revenue"] = sheet.values["price"] * sheet.values["quantity"]
@@ -492,7 +509,7 @@ class PriceFeatures(Stage):
         self, found: dict[str, np.ndarray], sheet: Sheet, days: np.ndarray
     ) -> None:
         """Leave windows missing where outcomes are not there that the horizon lets a row know."""
-        known = [_newest(self._panel().days, self.history_["quantity"])]
+        known = [self._newest_]
         known.append(_newest(sheet.days[sheet.usable], sheet.values["quantity"][sheet.usable]))
         newest = max(known)
         beyond = days - self.horizon_days >= newest + max(self.spacing_days_ or 1.0, 1.0)
@@ -510,12 +527,12 @@ class PriceFeatures(Stage):
         )
 
     def _competitor_gap(
-        self, sheet: Sheet, panel: Panel, rows: np.ndarray, asked: Rows
+        self, sheet: Sheet, history: History, rows: np.ndarray, asked: Rows
     ) -> np.ndarray:
         price, theirs = sheet.values["price"], sheet.values["competitor"]
         if self.competitor_timing == "lagged":
             theirs = np.full(len(price), np.nan)
-            theirs[rows] = newest_known(panel, "competitor", asked, self.horizon_days)
+            theirs[rows] = newest_known(history, "competitor", asked, self.horizon_days)
         with np.errstate(invalid="ignore", divide="ignore"):
             gap: np.ndarray = np.where(theirs > 0, price / theirs - 1.0, np.nan)
         return gap

@@ -185,7 +185,7 @@ class Past:
         """Return the position of the newest observation known, and whether there is one."""
         at = self.until(series) - 1
         some = at >= 0
-        some[some] = series.codes[at[some]] == self.codes[some]
+        some[some] = series.key[at[some]] >> _DAY_BITS == self.codes[some]
         return np.maximum(at, 0), some
 
 

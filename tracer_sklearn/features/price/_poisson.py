@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracer_sklearn.features._comoments import count_levels, previous_equal, rolling_comoments
-from tracer_sklearn.features.price._elasticity import Elasticity, Options, year_waves
+from tracer_sklearn.features._comoments import count_levels, rolling_comoments
+from tracer_sklearn.features.price._elasticity import Elasticity, Options, Sales, year_waves
 from tracer_sklearn.features.price._panel import Past, Series
 
 __all__ = ["poisson_elasticities"]
@@ -17,12 +17,12 @@ _LEAST_ROWS, _LEAST_VARIATION = 8, 1e-4
 _FULL_YEAR = 365
 
 
-def poisson_elasticities(sales: Series, past: Past, options: Options) -> Elasticity:
+def poisson_elasticities(sold: Sales, past: Past, options: Options) -> Elasticity:
     """Return, for every row, the slope of the newest monthly regression on what it may know.
 
     Parameters
     ----------
-    sales : Series
+    sold : Sales
         Observations with a positive price and a quantity of at least 0: ``x`` (log price),
         ``q``, ``promo_0`` ...
     past : Past
@@ -30,6 +30,7 @@ def poisson_elasticities(sales: Series, past: Past, options: Options) -> Elastic
     options : Options
         Window, season and promotions; nothing is shrunk.
     """
+    sales = sold.series
     grid = (past.days - past.horizon) // _GRID_DAYS * _GRID_DAYS
     runs, run_of = np.unique(grid, return_inverse=True)
     days = sales.days
@@ -48,7 +49,7 @@ def poisson_elasticities(sales: Series, past: Past, options: Options) -> Elastic
         error=errors[run_of],
         weight=np.zeros(len(slope)),
         mean_log_price=rolling_comoments([sales["x"]], low, high).mean[0],
-        n_levels=count_levels(previous_equal(sales["x"], sales.starts()), low, high),
+        n_levels=count_levels(sold.previous, low, high),
     )
 
 
