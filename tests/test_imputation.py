@@ -352,6 +352,22 @@ def test_extreme_values_give_finite_fills(strategy):
     assert all(math.isfinite(v) for v in out)
 
 
+@pytest.mark.parametrize("strategy", ["auto", "mean", "median", "mode", "drop"])
+@pytest.mark.parametrize("kind", ["pandas", "pyarrow"])
+def test_categories_that_are_numbers_take_their_mode(kind, strategy):
+    codes = [8001, 1000, None, 8001, 9999]
+    X = {
+        "pandas": pd.DataFrame({"zip": pd.Series(codes).astype("category")}),
+        "pyarrow": pa.table({"zip": pa.array(codes).dictionary_encode()}),
+    }[kind]
+    imputer = MissingValueImputer(strategy=strategy, indicator="none").fit(X)
+    assert imputer.choices_["zip"] == "mode: numbers that name categories"
+    filled = [8001 if code is None else code for code in codes]
+    assert pl.DataFrame(imputer.transform(X))["zip"].to_list() == filled
+    served = imputer.transform(pl.DataFrame({"zip": codes}))
+    assert served["zip"].to_list() == filled
+
+
 def test_pandas_categories_gain_the_level_they_lack():
     X = pd.DataFrame({"plan": pd.Categorical(["b", None, "a", "b"], categories=["b", "a"])})
     out = MissingValueImputer(indicator="none").fit_transform(X)["plan"]

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from tracer_sklearn._frame import enter, enter_target, keep_rows
+from tracer_sklearn._frame import Entered, enter, enter_target, keep_rows
 from tracer_sklearn._numbers import count_unusable
 from tracer_sklearn._params import check_choice, check_columns, check_real, fail, is_number
 from tracer_sklearn._statistics import finite_values, is_flag
@@ -44,6 +44,7 @@ from tracer_sklearn.stages.imputation._fills import (
     count_missing,
     is_complete,
     kept_whole,
+    mode,
     percent,
     plain,
 )
@@ -71,7 +72,8 @@ class MissingValueImputer(Stage):
           1 % of the values lie beyond 3 interquartile ranges, else the mean; text, categories
           and flags take the mode where at most 5 % is missing, else the level ``"missing"``
           (flags: the mode). A numeric column of zeros and ones is a flag. The default, because
-          it needs no knowledge of the columns.
+          it needs no knowledge of the columns. Categories that are numbers (codes in a pandas
+          category or an Arrow dictionary) take the mode: a mean of codes is no category.
         - ``"mean"``, ``"median"``: of numbers; other columns follow ``auto``.
         - ``"mode"``: the most frequent value, of several the smallest.
         - ``"constant"``: `fill_value`.
@@ -248,6 +250,16 @@ class MissingValueImputer(Stage):
     def _fits(self, name: str, dtype: nw.dtypes.DType) -> bool:  # noqa: ARG002
         return not dtype.is_nested()
 
+    def _bound(self, entered: Entered) -> list[str]:
+        columns = super()._bound(entered)
+        schema, crossed = entered.schema(), entered.cross(columns).schema
+        self._codes_ = [
+            name
+            for name in columns
+            if schema[name] in (nw.Categorical, nw.Enum) and crossed[name].is_numeric()
+        ]
+        return columns
+
     def _learn(self, frame: nw.DataFrame[Any], y: np.ndarray | None) -> None:
         missing = count_missing(frame)
         filled = [name for name in self.columns_ if self._kinds_[name] in DEFAULTS]
@@ -274,8 +286,10 @@ class MissingValueImputer(Stage):
                 fills[name] = Fill(DEFAULTS[self._kinds_[name]], "no value in training")
             else:
                 fill = constants.get(name)
+                rows = complete if strategy == "drop" else frame
+                if fill is None and name in self._codes_:
+                    fill = Fill(mode(rows[name]), "mode: numbers that name categories")
                 if fill is None:
-                    rows = complete if strategy == "drop" else frame
                     learn = LEARN[self._kinds_[name]]
                     fill = learn(rows[name], strategy, missing[name] / len(frame))
                 fills[name] = kept_whole(fill, frame[name].dtype, missing[name])
@@ -404,7 +418,7 @@ class MissingValueImputer(Stage):
             name
             for name in by_mode
             if self._kinds_[name] == "number"
-            and name not in hollow
+            and name not in (*hollow, *self._codes_)
             and not is_flag(finite_values(frame[name]))
         ]
         if numbers:
