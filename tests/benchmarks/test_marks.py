@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import auditing
 import preprocessing
+import pricing
 import pytest
 import scoring
 import validation
@@ -61,3 +62,15 @@ def test_validation_against_pandera() -> None:
     if "pandera, pandas" not in rates:
         pytest.skip("pandera is not installed: see tests/benchmarks/validation.py")
     assert rates["Tracer, the same rules, pandas"] >= 2 * rates["pandera, pandas"]
+
+
+def test_price_co_moments_of_five_million_rows() -> None:
+    assert pricing.comoments() <= 3
+
+
+def test_whole_price_fit_of_five_million_rows() -> None:
+    assert sum(pricing.whole().values()) <= 60
+
+
+def test_one_future_row_of_a_price_pipeline() -> None:
+    assert max(pricing.one_row().values()) <= 0.010
