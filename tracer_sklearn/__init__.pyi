@@ -6,6 +6,7 @@ from .blueprints import (
     blueprint_pipeline,
     customer_churn_pipeline,
     price_optimization_pipeline,
+    revenue_projection_pipeline,
     search_space,
 )
 from .exceptions import (
@@ -56,6 +57,8 @@ from .stages.validation import (
     check_compatibility,
 )
 from .tasks import metrics
+from .tasks.daily import daily_revenue
+from .tasks.date_splits import DateSeriesSplit, check_horizon
 from .tasks.pricing import ElasticityEstimate, ElasticityReport, PriceOptimizer, elasticity_report
 from .tasks.snapshots import SnapshotAccount, churn_label, make_snapshots, snapshot_account
 from .tasks.splits import PurgedSnapshotSplit
@@ -74,6 +77,7 @@ __all__ = [
     "DataError",
     "DataQualityWarning",
     "DataValidator",
+    "DateSeriesSplit",
     "DriftMonitor",
     "DtypeReducer",
     "ElasticityEstimate",
@@ -117,8 +121,10 @@ __all__ = [
     "__version__",
     "blueprint_pipeline",
     "check_compatibility",
+    "check_horizon",
     "churn_label",
     "customer_churn_pipeline",
+    "daily_revenue",
     "datasets",
     "elasticity_report",
     "inspection",
@@ -129,6 +135,7 @@ __all__ = [
     "price_optimization_pipeline",
     "read_csv",
     "read_table",
+    "revenue_projection_pipeline",
     "scan_csv",
     "search_space",
     "snapshot_account",

@@ -1,4 +1,4 @@
-"""What a churn model is worth: lift, profit and calibration, each also as a scorer."""
+"""What a model is worth: lift, profit, calibration, errors of projections; also as scorers."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ from sklearn.metrics import make_scorer
 from tracer_sklearn._frame import enter_target
 from tracer_sklearn._params import check_real, fail, is_number
 from tracer_sklearn.exceptions import DataError, ParameterError
+from tracer_sklearn.tasks._forecast_metrics import (
+    mase,
+    mase_scorer,
+    rmsse,
+    rmsse_scorer,
+    wape,
+    wape_scorer,
+)
 
 __all__ = [
     "calibration_in_the_large",
@@ -24,8 +32,14 @@ __all__ = [
     "expected_maximum_profit_scorer",
     "expected_profit_at_k",
     "expected_profit_at_k_scorer",
+    "mase",
+    "mase_scorer",
+    "rmsse",
+    "rmsse_scorer",
     "top_decile_lift",
     "top_decile_lift_scorer",
+    "wape",
+    "wape_scorer",
 ]
 
 

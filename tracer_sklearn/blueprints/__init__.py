@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
-
 from tracer_sklearn._params import check_choice
+from tracer_sklearn.blueprints._choosers import Present as Present
+from tracer_sklearn.blueprints._choosers import Watchable
 from tracer_sklearn.exceptions import ParameterError
 from tracer_sklearn.features.churn import ChurnFeatures
 from tracer_sklearn.features.price import PriceFeatures
-from tracer_sklearn.schema import CUSTOMER_CHURN, PRICE_OPTIMIZATION, BlueprintSchema
+from tracer_sklearn.features.revenue import RevenueFeatures
+from tracer_sklearn.schema import (
+    CUSTOMER_CHURN,
+    PRICE_OPTIMIZATION,
+    REVENUE_PROJECTION,
+    BlueprintSchema,
+)
 from tracer_sklearn.stages.audit import DriftMonitor, LeakAudit
 from tracer_sklearn.stages.encoding import CategoryEncoder
 from tracer_sklearn.stages.imputation import MissingValueImputer
@@ -28,6 +33,7 @@ __all__ = [
     "blueprint_pipeline",
     "customer_churn_pipeline",
     "price_optimization_pipeline",
+    "revenue_projection_pipeline",
     "search_space",
 ]
 
@@ -74,6 +80,28 @@ _PRICE_CAPPED = (
     "demand_ma_90d",
     "demand_growth_7d",
     "demand_growth_30d",
+)
+
+_REVENUE_ROLES = {
+    "date": "date_column",
+    "revenue": "revenue_column",
+    "customer_count": "customer_count_column",
+    "series": "series_column",
+}
+
+# Amounts and rates of the past; neither the calendar nor the trend has outliers.
+_REVENUE_CAPPED = (
+    "revenue_ma_7d",
+    "revenue_ma_30d",
+    "revenue_ma_90d",
+    "revenue_growth_1d",
+    "revenue_growth_7d",
+    "revenue_growth_30d",
+    "revenue_volatility_7d",
+    "revenue_volatility_30d",
+    "revenue_volatility_90d",
+    "revenue_cv_30d",
+    "revenue_same_weekday_mean_4w",
 )
 
 
@@ -299,9 +327,122 @@ def price_optimization_pipeline(
     return Pipeline(steps, memory=memory, verbose=verbose)
 
 
+def revenue_projection_pipeline(
+    estimator: Any = None,
+    *,
+    fields: Mapping[str, str] | None = None,
+    series_column: str | None = None,
+    horizon_days: int = 1,
+    missing_value_strategy: Any = "auto",
+    outlier_method: Any = "none",
+    encoding_strategy: Any = "auto",
+    scaling_method: str = "robust",
+    drift_monitor: str = "none",
+    leak_audit: str = "none",
+    memory: Any = None,
+    verbose: bool = False,
+) -> Pipeline:
+    """Build the revenue-projection blueprint: one row per (series and) date to a model.
+
+    The steps are ``parse, validate, features, impute, cap, encode, scale`` and, with an
+    estimator, ``model``. The frame of ``fit`` holds the revenue beside the target, because the
+    features of a row come from the revenue before it; the row's own never leaves. Rows to predict
+    go on from that history and need no revenue. Use it on a daily, weekly or monthly table
+    (`daily_revenue` makes one of single sales) with `DateSeriesSplit`; it is not meant for sales
+    themselves, one row an event.
+
+    Parameters
+    ----------
+    estimator : scikit-learn estimator or None, default=None
+        The last step, ``model``. Without it the pipeline is a transformer.
+    fields : mapping of str to str or None, default=None
+        The schema's field names to the frame's column names, for those that differ:
+        ``{"date": "Day", "revenue": "Sales"}``.
+    series_column : str or None, default=None
+        Which series (store, region) a row belongs to; ``fields={"series": ...}`` says the same.
+    horizon_days : int, default=1
+        ``features__horizon_days``: days between a row and the newest revenue that it may know.
+        If four weeks are projected at once it must be 28; 1 projects tomorrow, daily.
+    missing_value_strategy : str, dict or estimator, default="auto"
+        ``impute__strategy``, see `MissingValueImputer`.
+    outlier_method : str or estimator, default="none"
+        ``cap__method``, see `OutlierCapper`; for generated amounts only. Off, because a peak before
+        a holiday is what the model has to learn.
+    encoding_strategy : str or encoder, default="auto"
+        ``encode__strategy``, see `CategoryEncoder`.
+    scaling_method : str, default="robust"
+        ``scale__method``, see `FeatureScaler`.
+    drift_monitor : {"none", "warn", "raise"}, default="none"
+        What a later batch does whose raw columns no longer look like the training rows: another
+        choice than ``"none"`` adds the step ``drift`` after ``validate``, a `DriftMonitor` of the
+        columns that are known ahead.
+    leak_audit : {"none", "warn", "raise"}, default="none"
+        What ``fit`` does about features that know the target: another value than none puts a
+        `LeakAudit` as step ``leak`` behind ``features``. None, because a search would pay for it
+        at every fit; call the function `leak_audit` once instead.
+    memory : str, joblib.Memory or None, default=None
+        Cache of fitted steps, as in `sklearn.pipeline.Pipeline`.
+    verbose : bool, default=False
+        Whether scikit-learn prints the time of each step.
+
+    Returns
+    -------
+    pipeline : sklearn.pipeline.Pipeline
+        Unfitted; every step and parameter can be set and searched.
+
+    Raises
+    ------
+    ParameterError
+        If ``fields`` names an unknown field, or another series than ``series_column``.
+
+    See Also
+    --------
+    search_space : A ready grid for `sklearn.model_selection.GridSearchCV`.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> import tracer_sklearn as ts
+    >>> X, y = ts.datasets.make_daily_revenue(n_days=200, random_state=0)
+    >>> pipe = ts.revenue_projection_pipeline(Ridge(), horizon_days=7)
+    >>> next_week = X.tail(7).drop(columns=["revenue", "customer_count"])
+    >>> pipe.fit(X.head(193), y.head(193)).predict(next_week).shape
+    (7,)
+    """
+    from sklearn.pipeline import Pipeline  # loads rich and more: a tenth of the import time
+
+    fields = fields or {}
+    roles: dict[str, Any] = {"series_column": series_column, **_roles(fields, _REVENUE_ROLES)}
+    series = roles["series_column"]
+    if series_column not in (None, series):
+        raise ParameterError(
+            "blueprints: `series_column` and the 'series' of `fields` must name the same column, "
+            f"got {series_column!r} and {series!r}; give one of them only.",
+            parameter="series_column",
+            value=series_column,
+        )
+    named = {**fields, **({"series": series} if series else {})}
+    unwatched = [named.get(name, name) for name in ("date", "revenue", "customer_count", "series")]
+    steps: list[tuple[str, Any]] = [
+        ("parse", ColumnParser(schema=_kinds(REVENUE_PROJECTION, named))),
+        ("validate", DataValidator(_renamed(REVENUE_PROJECTION, named), on_fail="warn")),
+        *_drift_step(drift_monitor, unwatched=unwatched),
+        ("features", RevenueFeatures(**roles, horizon_days=horizon_days)),
+        *_leak_step(leak_audit),
+        ("impute", MissingValueImputer(strategy=missing_value_strategy)),
+        ("cap", OutlierCapper(Present(_REVENUE_CAPPED), method=outlier_method)),
+        ("encode", CategoryEncoder(strategy=encoding_strategy)),
+        ("scale", FeatureScaler(method=scaling_method)),
+    ]
+    if estimator is not None:
+        steps.append(("model", estimator))
+    return Pipeline(steps, memory=memory, verbose=verbose)
+
+
 _PIPELINES: dict[str, Callable[..., Pipeline]] = {
     "customer_churn": customer_churn_pipeline,
     "price_optimization": price_optimization_pipeline,
+    "revenue_projection": revenue_projection_pipeline,
 }
 
 _SPACES: dict[str, dict[str, list[Any]]] = {
@@ -317,6 +458,12 @@ _SPACES: dict[str, dict[str, list[Any]]] = {
         "encode__strategy": ["frequency", "target"],
         "scale__method": ["robust", "none"],
     },
+    "revenue_projection": {
+        "features__seasonal_encoding": ["ordinal", "onehot", "fourier"],
+        "impute__strategy": ["auto", "median"],
+        "cap__method": ["none", "iqr"],
+        "scale__method": ["robust", "none"],
+    },
 }
 
 
@@ -328,7 +475,7 @@ def blueprint_pipeline(name: str, estimator: Any = None, **options: Any) -> Pipe
 
     Parameters
     ----------
-    name : {"customer_churn", "price_optimization"}
+    name : {"customer_churn", "price_optimization", "revenue_projection"}
         The blueprint.
     estimator : scikit-learn estimator or None, default=None
         The last step.
@@ -359,7 +506,7 @@ def search_space(name: str) -> dict[str, list[Any]]:
 
     Parameters
     ----------
-    name : {"customer_churn", "price_optimization"}
+    name : {"customer_churn", "price_optimization", "revenue_projection"}
         The blueprint.
 
     Returns
@@ -380,60 +527,6 @@ def search_space(name: str) -> dict[str, list[Any]]:
     ['cap__method', 'encode__strategy', 'impute__strategy', 'scale__method']
     """
     return {parameter: list(values) for parameter, values in _named(name, _SPACES).items()}
-
-
-@dataclass(frozen=True)
-class Present:
-    """Choose, of some names, those that a frame has; picklable, unlike a lambda.
-
-    Parameters
-    ----------
-    names : tuple of str
-        The names, in the order in which they are returned.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from tracer_sklearn.blueprints import Present
-    >>> Present(("a", "b"))(pl.DataFrame({"b": [1], "c": [2]}))
-    ['b']
-    """
-
-    names: tuple[str, ...]
-
-    def __call__(self, frame: Any) -> list[str]:
-        """Return the names that ``frame`` has."""
-        columns = set(nw.from_native(frame).collect_schema().names())
-        return [name for name in self.names if name in columns]
-
-
-@dataclass(frozen=True)
-class Watchable:
-    """Choose numbers, flags and text, but for some names; picklable, unlike a lambda.
-
-    Parameters
-    ----------
-    unwatched : tuple of str
-        Columns that move by nature, such as running numbers.
-
-    Examples
-    --------
-    >>> import polars as pl
-    >>> from tracer_sklearn.blueprints import Watchable
-    >>> Watchable(("id",))(pl.DataFrame({"id": [1], "spend": [2.5]}))
-    ['spend']
-    """
-
-    unwatched: tuple[str, ...]
-
-    def __call__(self, frame: Any) -> list[str]:
-        """Return the columns of ``frame`` that a `DriftMonitor` can watch."""
-        schema = nw.from_native(frame).collect_schema()
-        watched = [n for n, d in schema.items() if d.is_numeric() or d in _WATCHED_DTYPES]
-        return [name for name in watched if name not in self.unwatched]
-
-
-_WATCHED_DTYPES = (nw.Boolean, nw.String, nw.Categorical, nw.Enum)
 
 
 def _drift_step(on_drift: str, *, unwatched: Sequence[str]) -> list[tuple[str, Any]]:
