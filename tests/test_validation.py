@@ -406,6 +406,61 @@ def test_patterns_run_in_linear_time_on_every_engine():
         assert counts(judge(to_engine(frame, engine), schema), "pattern") == {("pattern", "id"): 1}
 
 
+ODD = {
+    "list": pl.Series([[1], [2], None, [1]]),
+    "struct": pl.Series([{"a": 1}] * 4),
+    "duration": pl.Series([dt.timedelta(days=i) for i in range(4)]),
+    "time": pl.Series([dt.time(1, i) for i in range(4)]),
+    "binary": pl.Series([b"x"] * 4),
+    "object": pl.Series([object()] * 4, dtype=pl.Object),
+    "category": pl.Series(["a", "b", None, "a"], dtype=pl.Categorical),
+    "enum": pl.Series(["a", "b", None, "a"], dtype=pl.Enum(["a", "b"])),
+    "decimal": pl.Series([1.5, 2.5, None, 1.5]).cast(pl.Decimal(10, 2)),
+    "zoned": pl.Series([dt.datetime(2024, 1, 1)] * 4).dt.replace_time_zone("Europe/Berlin"),
+    "nothing": pl.Series([None] * 4),
+    "unsigned": pl.Series([2**63 + i for i in range(4)], dtype=pl.UInt64),
+    "float": pl.Series([1.5, math.nan, None, math.inf], dtype=pl.Float32),
+    "huge": pl.Series([1e308, -1e308, 0.0, 1.0]),
+}
+LIMITS = {
+    "number": {"min": 0},
+    "count": {"min": 0, "max": 9},
+    "datetime": {"min": dt.date(2020, 1, 1)},
+    "identifier": {"pattern": "a", "unique": True},
+    "category": {"allowed": ("a",)},
+    "flag": {},
+}
+
+
+@pytest.mark.parametrize("kind", LIMITS)
+@pytest.mark.parametrize("name", ODD)
+def test_every_dtype_under_every_kind_is_judged(name, kind):
+    frame = pl.DataFrame([ODD[name].alias("x")])
+    schema = BlueprintSchema(
+        name="odd", fields=(FieldSpec(name="x", kind=kind, required=True, **LIMITS[kind]),)
+    )
+    report = judge(frame, schema)
+    assert report.columns[0].n_missing == sum(map(oracle.is_missing, frame["x"].to_list()))
+    assert report._repr_html_()
+    assert judge(frame, None).columns[0].n_missing == report.columns[0].n_missing
+    out = ts.DataValidator(schema, on_fail="report").fit_transform(frame)
+    assert out.schema == frame.schema
+
+
+@pytest.mark.parametrize("nullable", [False, True])
+def test_whole_numbers_with_gaps_are_flags_and_names_in_pandas_too(nullable):
+    frame = pd.DataFrame({"gift": [0, 1, None, 2], "no": [17850, 17851, None, 178]})
+    frame = frame.astype("Int64" if nullable else "float64")
+    fields = (
+        FieldSpec(name="gift", kind="flag"),
+        FieldSpec(name="no", kind="identifier", pattern="^[0-9]{5}$"),
+    )
+    report = judge(frame, BlueprintSchema(name="gaps", fields=fields))
+    expected = {("not_a_flag", "gift"): 1, ("pattern", "no"): 1}
+    assert counts(report, "not_a_flag", "pattern") == expected
+    assert all(issue.examples[0] in ("9", "999") for issue in report.issues if issue.examples)
+
+
 # ------------------------------------------------------------------------- what fit does
 
 

@@ -161,8 +161,8 @@ def _field_rules(
     if spec.kind == "count" and dtype.is_float():
         broken["not_whole"] = bounded.is_finite() & (bounded != bounded.round(0))
     if spec.kind == "flag" and kind == "number":
-        broken["not_a_flag"] = ~bounded.is_in([0, 1])
-    text = cells if kind == "text" else cells.cast(pl.String)
+        broken["not_a_flag"] = (bounded != 0) & (bounded != 1)
+    text = cells if kind == "text" else _as_text(bounded, dtype)
     if spec.pattern is not None:
         broken["pattern"] = ~text.str.contains(spec.pattern)
     if spec.allowed is not None:
@@ -175,3 +175,11 @@ def _is_one_of(text: pl.Expr, allowed: Sequence[str]) -> pl.Expr:
     if len(allowed) <= _FEW_LEVELS:
         return any_of(text == level for level in allowed)
     return text.is_in(list(allowed))
+
+
+def _as_text(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Write numbers as text; 17 for 17.0, since plain pandas has no integers with gaps."""
+    if not dtype.is_float():
+        return cells.cast(pl.String)
+    whole = cells.cast(pl.Int64, strict=False)
+    return pl.when(whole == cells).then(whole.cast(pl.String)).otherwise(cells.cast(pl.String))

@@ -228,7 +228,7 @@ def _add_examples(table: pl.DataFrame, columns: Sequence[Column], profile: Profi
     for column in columns:
         found = profile.columns[column.name]
         for rule, condition in column.rules.items():
-            if found.broken[rule]:
+            if found.broken[rule] and column.kind != "other":
                 cells = pl.col(column.name)
                 if column.kind == "date":
                     cells = column.value
