@@ -193,6 +193,23 @@ def test_values_decide_where_names_do_not():
     assert fit.mapping == {"price": "shelf_price"}  # a price is not negative
 
 
+def test_a_series_takes_the_only_column_of_dates_whatever_it_is_called():
+    frame = FRAMES["revenue_projection"].rename({"date": "Stichtag"})
+    fit = ts.check_compatibility(frame)["revenue_projection"]
+    assert fit.mapping == {"date": "Stichtag"}
+    assert next(m.reason for m in fit.fields if m.field == "date") == "the only column of dates"
+    two = frame.with_columns(Buchung=pl.col("Stichtag"))
+    assert not ts.check_compatibility(two)["revenue_projection"].can_run
+    churn = FRAMES["customer_churn"].select("customer_id", Stichtag="last_activity_date")
+    assert not ts.check_compatibility(churn)["customer_churn"].can_run  # it may mean anything
+
+
+def test_a_typing_error_does_not_hide_a_column():
+    frame = FRAMES["customer_churn"].rename({"last_activity_date": "last_activty_date"})
+    mapping = ts.check_compatibility(frame)["customer_churn"].mapping
+    assert mapping == {"last_activity_date": "last_activty_date"}
+
+
 def test_a_frame_of_something_else_fits_nothing():
     frame = pl.DataFrame({"email": ["a@b.c", "d@e.f"], "lat": [1.5, 2.5], "status": ["x", "y"]})
     report = ts.check_compatibility(frame)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import math
+import os
 import pickle
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -404,6 +406,65 @@ def test_patterns_run_in_linear_time_on_every_engine():
     frame = pl.DataFrame({"id": ["a" * 50_000 + "!"]})
     for engine in ("pandas", "polars", "duckdb"):
         assert counts(judge(to_engine(frame, engine), schema), "pattern") == {("pattern", "id"): 1}
+
+
+@pytest.mark.parametrize("relation", list(oracle.OPERATORS))
+def test_every_relation_between_fields(relation):
+    schema = BlueprintSchema(
+        name="two",
+        fields=(FieldSpec(name="a", kind="number"), FieldSpec(name="b", kind="number")),
+        rules=(FieldRule(left="a", relation=relation, right="b"),),
+    )
+    table = [{"a": a, "b": b} for a in (1.0, 2.0, 3.0, None) for b in (1.0, 2.0, 3.0, None)]
+    found = counts(judge(pl.DataFrame(table), schema), "rule_between_fields")
+    assert found == {("rule_between_fields", "a"): oracle.rows_breaking(schema, table).popitem()[1]}
+
+
+def test_a_column_of_very_many_levels_is_scanned_as_it_is():
+    cells = [f"word {i}" if i % 4 else str(i) for i in range(3_000)] + [" "] * 9
+    frame = pl.DataFrame({"x": cells})
+    found = counts(judge(frame, None), "mixed_types", "blank", "near_constant")
+    assert found == {("mixed_types", "x"): 750, ("blank", "x"): 9}
+
+
+def test_names_that_are_all_alike_are_constant_and_their_spelling_is_their_own():
+    fields = (FieldSpec(name="x", kind="identifier"), FieldSpec(name="y", kind="identifier"))
+    frame = pl.DataFrame({"x": ["A-1"] * 5, "y": ["A-1", "a-1", "A 1", "7", " "]})
+    report = judge(frame, BlueprintSchema(name="names", fields=fields))
+    found = counts(report, "constant", "inconsistent_spelling", "mixed_types", "blank")
+    assert found == {("constant", "x"): 5, ("blank", "y"): 1}
+
+
+def test_many_allowed_levels_are_looked_up():
+    levels = tuple(f"L{i}" for i in range(20))
+    field = FieldSpec(name="x", kind="category", allowed=levels)
+    frame = pl.DataFrame({"x": [*levels, "L20", None]})
+    report = judge(frame, BlueprintSchema(name="levels", fields=(field,)))
+    assert counts(report, "not_allowed") == {("not_allowed", "x"): 1}
+
+
+def test_a_flag_is_a_number_to_a_number_field():
+    field = FieldSpec(name="x", kind="count", min=1)
+    report = judge(
+        pl.DataFrame({"x": [True, False, None]}), BlueprintSchema(name="f", fields=(field,))
+    )
+    assert counts(report, "below_min") == {("below_min", "x"): 1}
+
+
+def test_the_quirks_of_a_real_file_are_found():
+    """What the data's own description counts: duplicates, free goods and missing customers."""
+    path = Path(os.environ.get("TRACER_TEST_DATA", "../shared/data")) / "online_retail.csv.gz"
+    if not path.exists():
+        pytest.skip(f"TRACER_TEST_DATA has no {path.name}")
+    sales = pl.read_csv(path, schema_overrides={"InvoiceNo": pl.String, "StockCode": pl.String})
+    prices = FieldSpec(name="UnitPrice", kind="number", min=0.001)
+    report = judge(sales, BlueprintSchema(name="retail", fields=(prices,)))
+    found = counts(report, "duplicate_rows", "below_min", "missing_values")
+    assert found == {
+        ("duplicate_rows", None): 5_268,
+        ("below_min", "UnitPrice"): 2_517,
+        ("missing_values", "CustomerID"): 135_080,
+    }
 
 
 ODD = {

@@ -173,8 +173,6 @@ def _take_the_only_one(
     wanted = [field for field in schema.fields if field.kind == "datetime" and field.required]
     if len(dates) != 1 or len(wanted) != 1 or wanted[0].name in matched:
         return
-    if any(match.column == dates[0].name for match in matched.values()):
-        return
     if schema.target in schema.names:  # a series has one date; other tables have several meanings
         reason = "the only column of dates"
         matched[wanted[0].name] = Match(dates[0].name, _ONLY_ONE, reason)
