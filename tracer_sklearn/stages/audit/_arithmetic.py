@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from tracer_sklearn.stages.audit._findings import LeakFinding
 from tracer_sklearn.stages.audit._strength import Target, best_by_chance, monotone, ranks_of, told
 
-__all__ = ["level_findings", "pair_findings", "sum_findings"]
+__all__ = ["formed", "level_findings", "pair_findings", "sum_findings"]
 
 _SCREEN_ROWS = 400
 _SCREENED = 0.9
 _MOST_PAIRED = 40
 _LEADING = 8
+_MOST_PARTNERS = 400
 _MOST_LEVELLED = 15
 _MOST_FINDINGS = 5
 _FEWEST_ROWS = 50
@@ -30,6 +31,7 @@ _REMEDY = (
 )
 
 Arrays = Mapping[str, np.ndarray]
+Confirm = Callable[[str, str, str], bool]
 
 
 def pair_findings(
@@ -38,6 +40,7 @@ def pair_findings(
     target: Target,
     error_above: float,
     rng: np.random.Generator,
+    confirmed: Confirm,
 ) -> list[LeakFinding]:
     """Find two columns whose product, ratio, difference or sum tells the target.
 
@@ -55,6 +58,8 @@ def pair_findings(
         Concordance beyond which a pair is a finding.
     rng : numpy.random.Generator
         Chooses the rows to screen on.
+    confirmed : callable
+        Tells of two columns and a sign whether they do more than follow a common trend.
     """
     names = _paired(columns, strengths)
     if len(names) < 2 or len(target.codes) < _FEWEST_ROWS:
@@ -63,13 +68,14 @@ def pair_findings(
     floor = max(error_above, best_by_chance(target, n_trials))
     found = []
     for _, left, right, sign in sorted(_screened(columns, names, target, rng), reverse=True):
-        formula, values = _formed(columns, left, right, sign)
+        formula, values = formed(columns, left, right, sign)
         usable = np.isfinite(values)
         if usable.mean() < 1 - 2 * _GAPS:
             continue
         strength = monotone(values[usable], target.at(usable))
         alone = max(strengths[left], strengths[right])
-        if strength > floor and 1 - strength < (1 - alone) / 2:
+        better = strength > floor and 1 - strength < (1 - alone) / 2
+        if better and confirmed(left, right, sign):
             found.append((strength, left, right, formula))
         if len(found) == _MOST_FINDINGS:
             break
@@ -94,7 +100,7 @@ def _paired(columns: Arrays, strengths: Mapping[str, float]) -> list[str]:
         cells = values[np.isfinite(values)]
         if len(cells) >= (1 - _GAPS) * len(values) and len(cells) and cells.min() < cells.max():
             usable.append(name)
-    return sorted(usable, key=lambda name: -strengths[name])
+    return sorted(usable, key=lambda name: -strengths[name])[:_MOST_PARTNERS]
 
 
 def _screened(
@@ -136,7 +142,8 @@ def _screening_rows(target: Target, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.concatenate([rows[: _SCREEN_ROWS // 2] for rows in each]))
 
 
-def _formed(columns: Arrays, left: str, right: str, sign: str) -> tuple[str, np.ndarray]:
+def formed(columns: Arrays, left: str, right: str, sign: str) -> tuple[str, np.ndarray]:
+    """Return the words for two columns and a sign, and the values that they make."""
     a, b = columns[left], columns[right]
     with np.errstate(all="ignore"):
         if sign == "*":
@@ -201,33 +208,48 @@ def level_findings(
 # -- sums and products of several ------------------------------------------------------------
 
 
-def sum_findings(columns: Arrays, target: Target) -> list[LeakFinding]:
+def sum_findings(
+    columns: Arrays, truth: np.ndarray, within: np.ndarray | None = None
+) -> list[LeakFinding]:
     """Find columns of which the target is a weighted sum, or a product of powers.
 
     Parameters
     ----------
     columns : mapping of str to ndarray of shape (n,)
         Numbers, NaN where missing.
-    target : Target
-        Numbers, of the same rows.
+    truth : ndarray of shape (n,)
+        The target of the same rows, numbers.
+    within : ndarray of shape (n - 1,) or None, default=None
+        Whether a row follows on that before it in one series. Where it is given, changes are
+        compared: what is a sum is one in its changes too, and a common trend is none.
     """
     found = []
-    terms = _terms(columns, target.codes)
-    members = _needed(terms, target.codes)
+    members = _needed(_terms(_changes(columns, within)), _change(truth, within))
     if members:
         found.append(_summed(members, "a weighted sum of"))
-    if (target.codes > 0).mean() > 1 - _GAPS:
+    if (truth > 0).mean() > 1 - _GAPS:
         with np.errstate(all="ignore"):
             logs = {
                 name: np.log(values)
                 for name, values in columns.items()
                 if (values > 0).mean() > 1 - _GAPS
             }
-            truth = np.log(target.codes)
-        members = _needed(_terms(logs, truth), truth)
+            log_truth = np.log(truth)
+        members = _needed(_terms(_changes(logs, within)), _change(log_truth, within))
         if members:
             found.append(_summed(members, "a product or ratio of"))
     return found
+
+
+def _changes(columns: Arrays, within: np.ndarray | None) -> dict[str, np.ndarray]:
+    return {name: _change(values, within) for name, values in columns.items()}
+
+
+def _change(values: np.ndarray, within: np.ndarray | None) -> np.ndarray:
+    if within is None:
+        return values
+    with np.errstate(all="ignore"):
+        return np.where(within, np.diff(values), np.nan)
 
 
 def _summed(members: Sequence[str], what: str) -> LeakFinding:
@@ -242,23 +264,14 @@ def _summed(members: Sequence[str], what: str) -> LeakFinding:
     )
 
 
-def _terms(columns: Arrays, truth: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the columns that can be summed, those most like the target where they are many."""
+def _terms(columns: Arrays) -> dict[str, np.ndarray]:
+    """Return the columns that can be summed."""
     usable = {}
     for name, values in columns.items():
-        finite = np.isfinite(values)
-        cells = values[finite]
-        if len(cells) >= (1 - _GAPS) * len(values) and len(cells) and cells.min() < cells.max():
+        cells = values[np.isfinite(values)]
+        if len(cells) >= (1 - 2 * _GAPS) * len(values) and len(cells) and cells.min() < cells.max():
             usable[name] = values
-    if len(usable) <= _MOST_TERMS:
-        return usable
-    known = np.isfinite(truth)
-    similar = {
-        name: abs(np.corrcoef(np.nan_to_num(values[known]), truth[known])[0, 1])
-        for name, values in usable.items()
-    }
-    chosen = sorted(similar, key=lambda name: -similar[name])[:_MOST_TERMS]
-    return {name: usable[name] for name in chosen}
+    return dict(itertools.islice(usable.items(), _MOST_TERMS))
 
 
 def _needed(columns: Arrays, truth: np.ndarray) -> list[str]:

@@ -11,17 +11,30 @@ import numpy as np
 
 from tracer_sklearn._frame import missing_cells
 from tracer_sklearn.schema import fit_only_fields
-from tracer_sklearn.stages.audit._arithmetic import level_findings, pair_findings, sum_findings
+from tracer_sklearn.stages.audit._arithmetic import (
+    formed,
+    level_findings,
+    pair_findings,
+    sum_findings,
+)
 from tracer_sklearn.stages.audit._columns import Column, column_of, days_of, sampled_rows
 from tracer_sklearn.stages.audit._findings import LeakFinding, LeakReport, in_order
 from tracer_sklearn.stages.audit._sequence import (
+    News,
     Panel,
     key_candidates,
     moves_together,
+    news_of,
     panel_of,
     sequence_findings,
 )
-from tracer_sklearn.stages.audit._single import Bounds, name_finding, strength_of, value_findings
+from tracer_sklearn.stages.audit._single import (
+    Bounds,
+    correlation,
+    name_finding,
+    strength_of,
+    value_findings,
+)
 from tracer_sklearn.stages.audit._strength import Target, best_by_chance, folds_of, target_of
 from tracer_sklearn.stages.audit._whole import (
     identifiers,
@@ -35,6 +48,7 @@ __all__ = ["Question", "audited"]
 _TRIALS_A_COLUMN = 4
 _MOVES = 0.2  # from one half, in either direction
 _FEW_LEVELS = 16
+_SAME = 1 - 1e-9
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,8 @@ def audited(
         Chooses rows and folds.
     """
     known = np.arange(len(frame)) if y is None else np.flatnonzero(_has_target(y))
-    target = None if y is None else target_of(_plain(y[known]))
+    plain = None if y is None else _plain(y[known])
+    target = None if plain is None else target_of(plain)
     sample = sampled_rows(target, len(known), rng)
     rows = known[sample]
     names = [name for name in frame.columns if name not in question.dates_of_rows]
@@ -89,8 +104,12 @@ def audited(
     columns = [_aged(column_of(some[name]), question, rows) for name in names]
     strengths: dict[str, float] = dict.fromkeys(names, 0.5)
     findings: list[LeakFinding] = []
-    if target is not None:
-        findings += _told(frame, columns, strengths, target, known, sample, question, rng)
+    if target is not None and plain is not None:
+        truth = plain.astype(np.float64) if target.kind == "number" else target.codes
+        with np.errstate(all="ignore"):  # what giants overflow to is not finite, and left out
+            findings += _told(
+                frame, columns, strengths, target, truth, known, sample, question, rng
+            )
     findings += _dates(frame, question)
     findings += identifiers(frame, columns)
     by_nature = fit_only_fields()
@@ -158,6 +177,7 @@ def _told(
     columns: Sequence[Column],
     strengths: dict[str, float],
     target: Target,
+    truth: np.ndarray,
     known: np.ndarray,
     sample: np.ndarray,
     question: Question,
@@ -179,20 +199,37 @@ def _told(
         keys = frame.select(key_candidates(frame.select(list(strengths))))
         keys = keys if len(known) == len(frame) else keys[known.tolist()]
         panel = panel_of(keys, question.date[known], rng)
-    blamed = {finding.columns[0] for finding in found if finding.severity == "error"}
+    news = None if panel is None else news_of(panel, target.codes[panel.rows])
     if panel is not None:
-        found = [_levelled(finding, frame, panel, known, target) for finding in found]
+        found = [_levelled(finding, frame, panel, news, known, target) for finding in found]
+    blamed = {finding.columns[0] for finding in found if finding.severity == "error"}
+    series: dict[str, np.ndarray] = {}
+    if panel is not None:
         series = {n: _cells(frame, n, known[panel.rows]) for n in numbers if n not in blamed}
-        late = list(sequence_findings(panel, series, target.codes[panel.rows]))
+        late = list(sequence_findings(panel, news, series, target.codes[panel.rows]))
         blamed |= {finding.columns[0] for finding in late if finding.severity == "error"}
         found += late
     rest = {name: values for name, values in numbers.items() if name not in blamed}
+
+    def confirmed(left: str, right: str, sign: str) -> bool:
+        if panel is None:
+            return True
+        values = formed(series, left, right, sign)[1]
+        return _tells_news(news, values, target.codes[panel.rows])
+
     if target.kind != "classes":
-        found += target_means(frame, columns, target.codes, known)
-        pairs = pair_findings(rest, strengths, some, question.error_above, rng)
+        found += target_means(frame, columns, truth, known)
+        pairs = pair_findings(rest, strengths, some, question.error_above, rng, confirmed)
         found += pairs
         if target.kind == "number" and not pairs:
-            found += sum_findings(rest, some)
+            # of many columns those that tell most by themselves
+            leading = sorted(rest, key=lambda name: -strengths[name])
+            if panel is None:
+                found += sum_findings({n: rest[n] for n in leading}, some.codes)
+            else:
+                within = panel.series[1:] == panel.series[:-1]
+                of_rows = target.codes[panel.rows]
+                found += sum_findings({n: series[n] for n in leading}, of_rows, within)
     few = {column.name: codes for column in columns if (codes := _few_levels(column)) is not None}
     few = {name: codes for name, codes in few.items() if name not in blamed}
     found += level_findings(few, strengths, some, question.error_above, folds)
@@ -207,6 +244,14 @@ def _few_levels(column: Column) -> np.ndarray | None:
         return None
     distinct, codes = np.unique(cells, return_inverse=True)
     return codes if 1 < len(distinct) <= _FEW_LEVELS else None
+
+
+def _tells_news(news: News | None, values: np.ndarray, truth: np.ndarray) -> bool:
+    """Tell a column that knows more of a series than its past does; without a past, any may."""
+    if news is None:
+        return True
+    now, _ = moves_together(news, values, truth)
+    return abs(now - 0.5) > _MOVES
 
 
 def _weights(target: Target, some: Target) -> np.ndarray:
@@ -228,19 +273,24 @@ def _levelled(
     finding: LeakFinding,
     frame: nw.DataFrame[Any],
     panel: Panel,
+    news: News | None,
     known: np.ndarray,
     target: Target,
 ) -> LeakFinding:
-    """Turn a warning into a note where a column knows the level of its series only."""
-    if finding.detector != "association" or finding.severity != "warning":
+    """Turn a suspicion into a note where a column knows the level or trend of its series only."""
+    if finding.detector not in ("association", "copy"):
         return finding
     values = _cells(frame, finding.columns[0], known[panel.rows])
-    now, _ = moves_together(panel, values, target.codes[panel.rows])
-    if abs(now - 0.5) > _MOVES:
+    truth = target.codes[panel.rows]
+    usable = np.isfinite(values)
+    if abs(correlation(values[usable], truth[usable])) > _SAME:
+        return finding
+    if _tells_news(news, values, truth):
         return finding
     return finding.model_copy(
         update={
             "severity": "note",
+            "detector": "association",
             "message": f"{finding.columns[0]!r} tells the target by the level of its series "
             f"(concordance {finding.strength:.3f}); their changes do not go together.",
             "remedy": "Nothing, if it is a past value.",

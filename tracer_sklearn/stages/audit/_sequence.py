@@ -14,7 +14,15 @@ import numpy as np
 from tracer_sklearn.stages.audit._findings import LeakFinding
 from tracer_sklearn.stages.audit._strength import concordance
 
-__all__ = ["Panel", "key_candidates", "moves_together", "panel_of", "sequence_findings"]
+__all__ = [
+    "News",
+    "Panel",
+    "key_candidates",
+    "moves_together",
+    "news_of",
+    "panel_of",
+    "sequence_findings",
+]
 
 _ROWS = 10_000
 _KEY_ROWS = 20_000
@@ -28,7 +36,7 @@ _ROWS_A_TERM = 4
 _EXPLAINED = 0.999
 _ROUNDING = 1e-6
 _FORETELLING = 5
-_TOGETHER = 0.7
+_TOGETHER = 0.65
 _TOGETHER_NOTE = 0.6
 
 
@@ -143,33 +151,71 @@ def _numbered(frame: nw.DataFrame[Any], key: tuple[str, ...]) -> np.ndarray:
 # -- measures --------------------------------------------------------------------------------
 
 
-def moves_together(panel: Panel, values: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
-    """Return how well changes of a column tell news of the target: now, and one period older.
+@dataclass(frozen=True)
+class News:
+    """What past targets do not foretell of a target.
 
-    Above .5 they move with one another, below against. News is what the last five targets do
-    not foretell: without that a past value would seem to move against the target, because the
-    last target is part of both changes.
+    Without that a past value would seem to move with the target, or against it: the last target
+    is part of both changes, and that of a year ago has the same season.
 
-    Parameters
+    Attributes
     ----------
     panel : Panel
         The rows.
-    values, truth : ndarray of shape (n,)
-        Column and target of these rows.
+    at : ndarray of shape (n,)
+        Places in the panel that have a past.
+    past : ndarray of shape (n, n_lags)
+        The targets before them.
+    space : ndarray of shape (n, rank)
+        Orthonormal basis of the past.
+    unforetold : ndarray of shape (n,)
+        What it does not hold of the target.
     """
-    rows = np.arange(_FORETELLING + 1, len(truth))
-    rows = rows[panel.series[rows] == panel.series[rows - _FORETELLING - 1]]
-    past = truth[rows[:, None] - np.arange(1, _FORETELLING + 1)[None, :]]
-    change, older = values[rows] - values[rows - 1], values[rows - 1] - values[rows - 2]
-    known = np.isfinite(np.column_stack([past, change, older, truth[rows]])).all(axis=1)
-    rows, past, change, older = rows[known], past[known], change[known], older[known]
-    if len(rows) < _FEWEST_ROWS:
+
+    panel: Panel
+    at: np.ndarray
+    past: np.ndarray
+    space: np.ndarray
+    unforetold: np.ndarray
+
+
+def news_of(panel: Panel, truth: np.ndarray) -> News | None:
+    """Compute what is new in each target; None where the series are too short."""
+    lags = max(_reach(panel)[0], _FORETELLING)
+    at = np.arange(lags + 1, len(truth))
+    at = at[panel.series[at] == panel.series[at - lags - 1]]
+    past = truth[at[:, None] - np.arange(1, lags + 1)[None, :]]
+    known = np.isfinite(past).all(axis=1) & np.isfinite(truth[at])
+    at, past = at[known][-_ROWS // 2 :], past[known][-_ROWS // 2 :]
+    if len(at) < _FEWEST_ROWS:
+        return None
+    space = _space(panel, at, past)
+    return News(panel, at, past, space, _outside(space, panel, at, truth[at]))
+
+
+def moves_together(news: News, values: np.ndarray, truth: np.ndarray) -> tuple[float, float]:
+    """Return how well changes of a column tell news of the target: now, and one period older.
+
+    Above .5 they move with one another, below against.
+
+    Parameters
+    ----------
+    news : News
+        What is new in the target.
+    values, truth : ndarray of shape (n,)
+        Column and target of all rows of the panel.
+    """
+    at, space, unforetold = news.at, news.space, news.unforetold
+    change, older = values[at] - values[at - 1], values[at - 1] - values[at - 2]
+    known = np.isfinite(change) & np.isfinite(older)
+    if known.sum() < _FEWEST_ROWS:
         return 0.5, 0.5
-    space = _space(panel, rows, past)
-    news, *moves = (_outside(space, panel, rows, column) for column in (truth[rows], change, older))
-    now, before = (
-        concordance(move[-_ROWS // 2 :], news[-_ROWS // 2 :], is_number=True) for move in moves
-    )
+    if not known.all():
+        at, change, older = at[known], change[known], older[known]
+        space = _space(news.panel, at, news.past[known])
+        unforetold = _outside(space, news.panel, at, truth[at])
+    moves = (_outside(space, news.panel, at, moved) for moved in (change, older))
+    now, before = (concordance(move, unforetold, is_number=True) for move in moves)
     return now, before
 
 
@@ -183,7 +229,7 @@ def _outside(space: np.ndarray, panel: Panel, rows: np.ndarray, values: np.ndarr
 
 
 def sequence_findings(
-    panel: Panel, columns: Mapping[str, np.ndarray], truth: np.ndarray
+    panel: Panel, news: News | None, columns: Mapping[str, np.ndarray], truth: np.ndarray
 ) -> Iterator[LeakFinding]:
     """Yield columns that hold the target of their own or a later period.
 
@@ -191,6 +237,8 @@ def sequence_findings(
     ----------
     panel : Panel
         The rows.
+    news : News or None
+        What is new in the target.
     columns : mapping of str to ndarray of shape (n,)
         Numbers of these rows.
     truth : ndarray of shape (n,)
@@ -208,7 +256,9 @@ def sequence_findings(
                 remedy="Let its window end before the row's date, by the horizon.",
             )
             continue
-        now, older = moves_together(panel, values, truth)
+        if news is None:
+            continue
+        now, older = moves_together(news, values, truth)
         strength = max(now, 1.0 - now)
         if strength > _TOGETHER_NOTE and strength - abs(older - 0.5) - 0.5 > (strength - 0.5) / 2:
             # a price moves against the demand of its period, and is known beforehand
@@ -261,12 +311,15 @@ def _reach(panel: Panel) -> tuple[int, int]:
 
 
 def _centred(panel: Panel, rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return values less the mean of their series, whose level any feature may know."""
+    """Return values, to scale, less the mean of their series, which any feature may know."""
     _, series = np.unique(panel.series[rows], return_inverse=True)
     counts = np.bincount(series)
     columns = values.reshape(len(values), -1)
+    # neither a space nor an order depends on the scale, but squares of giants overflow
+    columns = columns / np.maximum(np.abs(columns).max(axis=0, initial=0.0), np.finfo(float).tiny)
     sums = np.stack([np.bincount(series, column) for column in columns.T], axis=1)
-    return columns - (sums / counts[:, None])[series]
+    centred: np.ndarray = columns - (sums / counts[:, None])[series]
+    return centred
 
 
 def _space(panel: Panel, rows: np.ndarray, design: np.ndarray) -> np.ndarray:
@@ -281,7 +334,7 @@ def _share_in(space: np.ndarray, panel: Panel, rows: np.ndarray, values: np.ndar
     """Return the share of the variance of values that the space explains."""
     centred = _centred(panel, rows, values)[:, 0]
     total = float(centred @ centred)
-    if total <= 1e-20 * float(values @ values):
+    if total <= 1e-20 * len(values):
         return 0.0
     inside = space.T @ centred
     return float(inside @ inside) / total

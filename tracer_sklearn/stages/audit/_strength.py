@@ -70,7 +70,8 @@ def target_of(y: np.ndarray) -> Target | None:
             return None
         if bool(np.all((values == low) | (values == high))):
             return Target("binary", (values == high).astype(np.float64))
-        return Target("number", values)
+        # the order counts, and squares of giants would overflow
+        return Target("number", values / max(abs(low), abs(high)))
     cells = y.tolist()
     counts = Counter(cells)
     if len(counts) < 2:
