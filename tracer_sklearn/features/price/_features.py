@@ -44,6 +44,9 @@ from tracer_sklearn.features.price._reading import (
 
 __all__ = ["PriceFeatures"]
 
+# Features that are left missing where the outcomes do not reach up to the horizon.
+_REACHING = ("revenue_", "product_revenue_", "demand_", "base_demand")
+
 
 class PriceFeatures(Stage):
     r"""Turn a panel of products and dates into features of price and past demand.
@@ -127,7 +130,8 @@ class PriceFeatures(Stage):
     dates_left_out_ : list of str
         Columns of dates that have no role; they do not leave.
     learned_statistics_ : dict of str to list of str
-        For each feature that depends on training rows beyond the history, the attributes.
+        For each feature that depends on what ``fit`` has learnt beyond the history, the
+        attributes: ``spacing_days_`` decides from when on outcomes count as not yet known.
     counts_ : dict of str to dict of str to int
         What was missing, not positive, negative or zero in the training data, by column.
 
@@ -374,7 +378,8 @@ class PriceFeatures(Stage):
         self._integral_ = {role: found.integral for role, found in labels.items()}
         self._keep(Panel(key, values), labels)
         self.spacing_days_ = _spacing(self._panel())
-        self.learned_statistics_: dict[str, list[str]] = {}
+        reaching = [name for name in self._made_names() if name.startswith(_REACHING)]
+        self.learned_statistics_ = {name: ["spacing_days_"] for name in reaching}
         self.kappa_ = self._learn_kappa()
         if "quantity" in values and self.method == "loglog":
             warn_of_zeros(self._name, values["quantity"])
@@ -383,10 +388,8 @@ class PriceFeatures(Stage):
     def _learn_kappa(self) -> float:
         if not isinstance(self.kappa, str):
             return float(self.kappa)
-        self.learned_statistics_ = {
-            name: ["kappa_"]
-            for name in ("price_elasticity", "price_elasticity_se", "elasticity_weight")
-        }
+        for name in ("price_elasticity", "price_elasticity_se", "elasticity_weight"):
+            self.learned_statistics_[name] = ["kappa_"]
         if "quantity" not in self.roles_:
             return 1.0
         options = self._options(1.0)
@@ -516,7 +519,7 @@ class PriceFeatures(Stage):
         if not np.isfinite(newest) or not beyond.any():
             return
         for name, column in found.items():
-            if name.startswith(("revenue_", "product_revenue_", "demand_", "base_demand")):
+            if name.startswith(_REACHING):
                 column[beyond] = np.nan
         warnings.warn(
             f"{self._name}: outcomes must be known up to {self.horizon_days} days before a row, "
