@@ -60,6 +60,7 @@ from .tasks import metrics
 from .tasks.daily import daily_revenue
 from .tasks.date_splits import DateSeriesSplit, check_horizon
 from .tasks.pricing import ElasticityEstimate, ElasticityReport, PriceOptimizer, elasticity_report
+from .tasks.projection import make_future_frame, project
 from .tasks.snapshots import SnapshotAccount, churn_label, make_snapshots, snapshot_account
 from .tasks.splits import PurgedSnapshotSplit
 
@@ -130,9 +131,11 @@ __all__ = [
     "inspection",
     "iter_csv",
     "leak_audit",
+    "make_future_frame",
     "make_snapshots",
     "metrics",
     "price_optimization_pipeline",
+    "project",
     "read_csv",
     "read_table",
     "revenue_projection_pipeline",

@@ -1,0 +1,112 @@
+"""The next days, and how far off they may be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.linear_model import Ridge
+
+import tracer_sklearn as ts
+
+
+def without_promotion(**options) -> tuple[pd.DataFrame, pd.Series]:
+    X, y = ts.datasets.make_daily_revenue(promotion=0.0, random_state=0, **options)
+    return X.drop(columns="promotion"), y
+
+
+def fitted(X: pd.DataFrame, y: pd.Series, **options):
+    pipe = ts.revenue_projection_pipeline(Ridge(), **options)
+    return pipe.set_params(features__seasonal_encoding="fourier").fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("dates", "following"),
+    [
+        (pd.date_range("2024-01-01", "2024-03-03"), ["2024-03-04", "2024-03-05"]),
+        (pd.bdate_range("2024-01-01", "2024-03-01"), ["2024-03-04", "2024-03-05"]),
+        (pd.date_range("2024-01-01", periods=9, freq="W-MON"), ["2024-03-04", "2024-03-11"]),
+        (pd.date_range("2023-01-01", periods=12, freq="MS"), ["2024-01-01", "2024-02-01"]),
+        (pd.date_range("2023-01-01", periods=13, freq="ME"), ["2024-02-29", "2024-03-31"]),
+        (pd.date_range("2024-01-01", periods=9, freq="14D"), ["2024-05-06", "2024-05-20"]),
+        (pd.to_datetime(["2024-01-05"]), ["2024-01-06", "2024-01-07"]),
+    ],
+    ids=["days", "business days", "weeks", "months", "month ends", "fortnights", "one date"],
+)
+def test_dates_go_on_in_their_rhythm(dates, following):
+    X = pd.DataFrame({"date": dates})
+    found = ts.make_future_frame(X, 2)
+    assert found["date"].dt.strftime("%Y-%m-%d").tolist() == following
+    on_polars = ts.make_future_frame(pl.from_pandas(X), 2)
+    assert isinstance(on_polars, pl.DataFrame)
+    assert on_polars["date"].dt.to_string("%Y-%m-%d").to_list() == following
+
+
+def test_each_series_goes_on_after_the_newest_date_of_all():
+    X = pd.DataFrame(
+        {"date": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-01"]), "s": ["b", "b", "a"]}
+    )
+    found = ts.make_future_frame(X, 1, series_column="s")
+    assert found["s"].tolist() == ["a", "b"]
+    assert (found["date"] == "2024-01-03").all()
+    with pytest.raises(ts.SchemaError, match="shop"):
+        ts.make_future_frame(X, 1, series_column="shop")
+    with pytest.raises(ts.DataError, match="found none"):
+        ts.make_future_frame(X.assign(date=pd.NaT), 1)
+    with pytest.raises(ts.InputTypeError, match="collect"):
+        ts.make_future_frame(pl.from_pandas(X).lazy(), 1)
+
+
+def test_the_history_is_enough_to_project_from():
+    X, y = without_promotion(n_days=200, n_series=2)
+    pipe = fitted(X, y, series_column="series", horizon_days=14)
+    found = ts.project(pipe, 14)
+    expected = ts.project(pipe, 14, X=pl.from_pandas(X))
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+    assert list(found.columns) == ["date", "series", "revenue", "revenue_lower", "revenue_upper"]
+    assert found["date"].min() == X["date"].max() + pd.Timedelta(days=1)
+    assert found.groupby("series").size().tolist() == [14, 14]
+    np.testing.assert_array_equal(found["revenue"], pipe.predict(found[["date", "series"]]))
+
+
+def test_intervals_cover_what_they_promise():
+    """On stationary revenue, over 28 days each of six series that were held back."""
+    X, y = without_promotion(n_days=400, n_series=6, trend=0.0, yearly=0.0)
+    past = X["date"] < X["date"].max() - pd.Timedelta(days=27)
+    pipe = fitted(X[past], y[past], series_column="series", horizon_days=28)
+    narrow, wide = (ts.project(pipe, 28, coverage=c) for c in (0.5, 0.9))
+    actual = X[~past].sort_values(["series", "date"])["revenue"].to_numpy()
+    shares = [
+        ((p["revenue_lower"] <= actual) & (actual <= p["revenue_upper"])).mean()
+        for p in (narrow, wide)
+    ]
+    assert 0.35 <= shares[0] <= 0.65
+    assert 0.8 <= shares[1] <= 0.98
+
+
+def test_more_than_the_horizon_is_refused():
+    X, y = without_promotion(n_days=100)
+    pipe = fitted(X, y, horizon_days=7)
+    with pytest.raises(ts.ParameterError, match="horizon_days=8"):
+        ts.project(pipe, 8)
+    with pytest.raises(ts.DataError, match="need at least 154 dates"):
+        ts.project(pipe, 7, n_origins=20)
+
+
+def test_what_is_known_ahead_must_be_given():
+    X, y = ts.datasets.make_daily_revenue(n_days=150, random_state=0)
+    pipe = fitted(X.head(143), y.head(143), horizon_days=7)
+    with pytest.raises(ts.SchemaError, match=r"`X` lacks \['promotion'\]"):
+        ts.project(pipe, 7)
+    with pytest.raises(ts.SchemaError, match=r"`future` lacks \['promotion'\]"):
+        ts.project(pipe, 7, X=X.head(143))
+    future = X.tail(7)[["date", "promotion"]]
+    found = ts.project(pipe, 7, X=X.head(143), future=future)
+    np.testing.assert_array_equal(found["revenue"], pipe.predict(future))
+
+
+def test_another_pipeline_is_refused():
+    X, y = ts.datasets.make_customer_churn(200, random_state=0)
+    with pytest.raises(ts.InputTypeError, match="revenue_projection_pipeline"):
+        ts.project(ts.customer_churn_pipeline().fit(X, y), 7)
