@@ -80,7 +80,7 @@ def rows_for(blueprint: str, n: int = 30) -> pl.DataFrame:
     if blueprint == "revenue_projection":
         return pl.DataFrame(
             {
-                "date": days,
+                "date": [start + dt.timedelta(days=i // 2) for i in range(n)],
                 "revenue": [100.5 + i for i in range(n)],
                 "customer_count": [10 + i % 7 for i in range(n)],
                 "series": [("north", "south")[i % 2] for i in range(n)],
@@ -98,13 +98,19 @@ def rows_for(blueprint: str, n: int = 30) -> pl.DataFrame:
 
 
 FRAMES = {blueprint: rows_for(blueprint) for blueprint in NAMES}
+NAMED_ONLY = ("series", "competitor_price")  # read by the pipelines where they are named
+
+
+def mapping_of(blueprint: str, renamed: dict[str, str]) -> dict[str, str]:
+    names = {field: renamed.get(field, field) for field in FRAMES[blueprint].columns}
+    return {f: name for f, name in names.items() if f != name or f in NAMED_ONLY}
 
 
 @pytest.mark.parametrize(("blueprint", "field", "name"), CASES)
 def test_a_name_met_in_the_wild_is_mapped_to_its_field(blueprint, field, name):
     fit = ts.check_compatibility(FRAMES[blueprint].rename({field: name}))[blueprint]
     assert fit.can_run
-    assert fit.mapping == ({} if name == field else {field: name})
+    assert fit.mapping == mapping_of(blueprint, {field: name})
     assert 0.6 <= next(m.confidence for m in fit.fields if m.field == field) <= 1.0
 
 
@@ -131,8 +137,7 @@ def test_any_mixture_of_names_is_mapped_right(blueprint, data):
         renamed[field] = spelt(data.draw(st.sampled_from(names.split())), data.draw(how))
     order = data.draw(st.permutations(frame.columns))
     fit = ts.check_compatibility(frame.select(order).rename(renamed))[blueprint]
-    wanted = {field: name for field, name in renamed.items() if name != field}
-    assert fit.mapping == wanted
+    assert fit.mapping == mapping_of(blueprint, renamed)
 
 
 def test_the_three_names_of_the_issue_and_the_line_of_code():
@@ -159,9 +164,20 @@ def test_the_line_of_code_of_a_price_panel_runs():
     names = {"product_id": "SKU", "price": "UnitPrice", "quantity_sold": "Qty"}
     renamed = X.rename(columns=names)
     best = ts.check_compatibility(renamed).best
-    assert (best.blueprint, best.mapping) == ("price_optimization", names)
+    assert best.blueprint == "price_optimization"
+    assert best.mapping == {**names, "category": "category"}
     found = eval(best.code, {"ts": ts}).fit(renamed, y).transform(renamed)
     assert len(found) == len(X)
+
+
+def test_the_line_of_code_of_several_series_runs():
+    names = {"date": "SalesDate", "revenue": "NetSales", "customer_count": "Visitors"}
+    frame = rows_for("revenue_projection", 400).rename(names).to_pandas()
+    best = ts.check_compatibility(frame).best
+    assert best.mapping == {**names, "series": "series"}
+    pipe = eval(best.code, {"ts": ts})
+    assert pipe["features"].series_column == "series"
+    assert len(pipe.fit(frame, frame["NetSales"]).transform(frame)) == len(frame)
 
 
 def test_text_is_enough_and_every_engine_agrees():
@@ -190,13 +206,13 @@ def test_values_decide_where_names_do_not():
     frame = FRAMES["price_optimization"].with_columns(list_price=-pl.col("price"))
     frame = frame.rename({"price": "shelf_price"})
     fit = ts.check_compatibility(frame)["price_optimization"]
-    assert fit.mapping == {"price": "shelf_price"}  # a price is not negative
+    assert fit.mapping["price"] == "shelf_price"  # a price is not negative
 
 
 def test_a_series_takes_the_only_column_of_dates_whatever_it_is_called():
     frame = FRAMES["revenue_projection"].rename({"date": "Stichtag"})
     fit = ts.check_compatibility(frame)["revenue_projection"]
-    assert fit.mapping == {"date": "Stichtag"}
+    assert fit.mapping == {"date": "Stichtag", "series": "series"}
     assert next(m.reason for m in fit.fields if m.field == "date") == "the only column of dates"
     two = frame.with_columns(Buchung=pl.col("Stichtag"))
     assert not ts.check_compatibility(two)["revenue_projection"].can_run

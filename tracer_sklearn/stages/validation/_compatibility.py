@@ -20,6 +20,11 @@ _WHO = "check_compatibility"
 _ROWS = 10_000
 # of the blueprints whose pipelines are functions of the package
 _WITH_PIPELINE = ("customer_churn", "revenue_projection", "price_optimization")
+# what their pipelines read only where it is named, whatever its name
+_NAMED_ONLY = {
+    "revenue_projection": {"series"},
+    "price_optimization": {"store", "category", "competitor_price"},
+}
 
 
 class FieldMatch(BaseModel):
@@ -98,9 +103,12 @@ class BlueprintFit(BaseModel):
 
     @property
     def mapping(self) -> dict[str, str]:
-        """The ``fields=`` of the pipeline: fields whose column is named otherwise."""
+        """The ``fields=`` of the pipeline: columns that it would not find by their names."""
         found = {m.field: m.column for m in self.fields if m.status == "found" and m.column}
-        return {field: column for field, column in found.items() if field != column}
+        named = _NAMED_ONLY.get(self.blueprint, set())
+        return {
+            field: column for field, column in found.items() if field != column or field in named
+        }
 
     @property
     def missing(self) -> tuple[str, ...]:
