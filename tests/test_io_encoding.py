@@ -129,6 +129,37 @@ def test_the_guess_does_not_depend_on_how_the_data_arrive():
         assert detect_encoding(pieces) == detect_encoding(one.data), one.label
 
 
+LARGE = {
+    "utf-8": "id;name\n" + "1;Smith\n" * 400_000 + "2;Müller\n",
+    "cp1252": "id;name\n" + "1;Smith\n" * 400_000 + "2;Müller\n",
+    "utf-16-le": "id;name\n" + "1;Müller\n" * 200_000,
+    "utf-16-be": "имя;город\n" + "Иван;Санкт-Петербург\n" * 60_000,
+    "ascii": "id;name\n" + "1;Smith\n" * 400_000,
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_files_in_pieces_of_any_size(name):
+    data = LARGE[name].encode(name)
+    assert len(data) > 2 << 20
+    for size in (len(data), 1 << 20, 70_001):
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        guess = detect_encoding(pieces)
+        assert guess == detect_encoding(data)
+        assert guess.name == name
+    with open_source(data) as source:
+        assert b"".join(utf8_chunks(source, guess, size=70_001)).decode() == LARGE[name]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_line_of_a_wrong_byte_is_right_in_large_files_too(end):
+    data = f"id;name{end}".encode() + f"1;Smith{end}".encode() * 300_000 + b"2;M\xfcller\n"
+    guess = detect_encoding(data, encoding="utf-8")
+    with pytest.raises(ts.IngestionError) as caught:
+        to_utf8(data, guess)
+    assert caught.value.line == 300_002
+
+
 def test_bytes_of_cp1252_in_utf8_are_read_as_such_and_said():
     data = "Käse;1\nMüller;2\nCrème;3\n".encode() * 20 + "Köln;4\n".encode("cp1252")
     guess = detect_encoding(data)

@@ -9,7 +9,10 @@ import tracer_sklearn as ts
 
 
 def check(seed: int, count: int) -> None:
-    found = [fuzz_io.attempt(data) for data in fuzz_io.inputs(seed, count)]
+    found = [
+        fuzz_io.attempt(data, fuzz_io.typed if number % 3 else fuzz_io.in_batches)
+        for number, data in enumerate(fuzz_io.inputs(seed, count))
+    ]
     broken = [result for result, _ in found if result not in ("read", "refused")]
     assert not broken, broken[0]
     results = [result for result, _ in found]

@@ -169,13 +169,13 @@ def _converted(chunks: Iterable[bytes], guess: EncodingGuess, name: str) -> Iter
         for window in _windows(chunk[skip:] if skip else chunk):
             if guess.name in _UTF8 and not decoder.getstate()[0] and window.isascii():
                 yield window
-                lines += window.count(b"\n")
+                lines += _line_ends(window)
                 continue
             try:
                 text = _fast(window, guess.name) or decoder.decode(window).encode()
             except UnicodeError as error:
                 raise _undecodable(name, guess, lines, error) from None
-            lines += text.count(b"\n")
+            lines += _line_ends(text)
             yield text
         skip = max(0, skip - len(chunk))
     if decoder.getstate()[0]:
@@ -205,14 +205,17 @@ def _fast(window: bytes, name: str) -> bytes:
     return text
 
 
+def _line_ends(text: bytes) -> int:
+    return text.count(b"\n") or text.count(b"\r")
+
+
 def _undecodable(
     name: str, guess: EncodingGuess, lines: int, error: UnicodeError
 ) -> IngestionError:
     line = lines
     found = "a byte"
     if isinstance(error, UnicodeDecodeError):
-        before = error.object[: error.start].decode(guess.name, "ignore")
-        line += before.count("\n")
+        line += _line_ends(error.object[: error.start].decode(guess.name, "ignore").encode())
         found = f"the byte 0x{error.object[error.start]:02x}"
     return IngestionError.from_reason(
         name,
