@@ -31,7 +31,6 @@ import pyarrow as pa
 import tracer_sklearn as ts
 from tracer_sklearn.io._opening import Words, open_table
 from tracer_sklearn.io._source import open_source
-from tracer_sklearn.io._table import text_frame
 
 MIB = 1 << 20
 LIMITS = ts.IngestionLimits(max_bytes=64 * MIB)
@@ -189,8 +188,8 @@ def as_text(data: bytes) -> None:
     """Read the rows of a table without their types, which take most of the time."""
     with open_source(data, LIMITS) as source:
         opened = open_table(source, Words(), whole=True)
-        frame = text_frame(opened.pieces(), opened.shape.width)
-        assert frame.height == opened.account.rows
+        rows = sum(piece.rows for piece in opened.pieces())
+        assert rows == opened.account.rows
         assert source.checksum()
 
 
