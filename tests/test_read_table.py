@@ -241,6 +241,13 @@ def test_damaged_files_are_read_or_refused(kind, data):
         assert frame.height == report.lines.rows
 
 
+def test_dates_that_no_calendar_has_are_refused():
+    table = pa.table({"day": pa.array([10**8], pa.int32()).cast(pa.date32())})
+    for data in (parquet(table), arrow_file(table)):
+        with pytest.raises(ts.IngestionError, match="no frame has"):
+            ts.read_table(data)
+
+
 def test_options_of_text_are_for_text():
     with pytest.raises(ts.ParameterError, match="`delimiter`"):
         ts.read_table(parquet(), delimiter=";")

@@ -28,16 +28,15 @@ def read_columnar(source: Source, format: Format) -> pa.Table:
     data = source.read()
     if format == "json":
         raise _fault(source, "it is one JSON document", "write one record per line (JSON lines)")
+    read = {"parquet": _parquet, "arrow": _arrow}.get(format, _json_lines)
     try:
-        match format:
-            case "parquet":
-                return _parquet(data, source)
-            case "arrow":
-                return _arrow(data, source)
-            case _:
-                return _json_lines(data, source)
-    except (pa.ArrowException, OSError, pl.exceptions.PolarsError) as error:
+        table = read(data, source)
+        # In a hostile file names and texts may be no text.
+        table = table.rename_columns(table.column_names)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise _fault(source, f"its {format} data are damaged", "fetch the file again") from error
+    return table
 
 
 def _fault(source: Source, reason: str, advice: str, *, line: int | None = None) -> IngestionError:
@@ -129,7 +128,7 @@ def _arrow(data: bytes, source: Source) -> pa.Table:
     meter.refuse_width(len(schema))
     kept = []
     for batch in batches:
-        batch.validate(full=True)  # offsets of a hostile file may point anywhere
+        batch.validate(full=True)  # before anything follows its offsets
         meter.add(batch.nbytes)
         kept.append(batch)
     return pa.Table.from_batches(kept, schema)

@@ -10,7 +10,7 @@ import polars as pl
 
 from tracer_sklearn._params import fail
 from tracer_sklearn._text import ColumnFormat, Kind, Learnt, apply_format
-from tracer_sklearn.exceptions import IngestionError
+from tracer_sklearn.exceptions import IngestionError, TracerError
 from tracer_sklearn.io._asked import Asked, asked
 from tracer_sklearn.io._columnar import read_columnar
 from tracer_sklearn.io._columns import describe, learn_column, reduced_bytes, table_bytes
@@ -31,6 +31,17 @@ _TEXT_OPTIONS = {
     "decimal": "auto",
     "on_bad_lines": "set_aside",
 }
+
+
+# What Polars and Python raise on types and dates that they do not know.
+_UNUSABLE = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    ValueError,
+    TypeError,
+    OverflowError,
+    NotImplementedError,
+)
 
 
 def read_table(
@@ -109,7 +120,14 @@ def read_table(
         else:
             for option in text:
                 raise fail("read_table", option, "left out for this format", text[option])
-            frame, report = _stored(opened, question)
+            try:
+                frame, report = _stored(opened, question)
+            except TracerError:
+                raise
+            except _UNUSABLE as error:
+                raise IngestionError.from_reason(
+                    opened.name, f"it holds what no frame has ({error})", "write it without"
+                ) from error
     return Ingested(as_library(frame, as_), report)
 
 
@@ -120,12 +138,7 @@ def _stored(source: Source, question: Asked) -> tuple[pl.DataFrame, IngestionRep
     table = read_columnar(source, format)
     originals = table.column_names
     table = table.rename_columns(unique_names(originals))
-    try:
-        found = pl.DataFrame(pl.from_arrow(table))
-    except (pl.exceptions.PolarsError, ValueError, TypeError, NotImplementedError) as error:
-        raise IngestionError.from_reason(
-            source.name, f"it holds a type that no frame has ({error})", "write it without"
-        ) from error
+    found = pl.DataFrame(pl.from_arrow(table))
     read = time.perf_counter()
     named = dict(zip(found.columns, originals, strict=True))
     values: list[pl.Series] = []
