@@ -130,6 +130,20 @@ def test_every_feature_is_the_oracle(frame, horizon, seasonal) -> None:
     assert others == ["note"]
 
 
+def test_moving_averages_are_those_of_pandas_where_it_is_right() -> None:
+    """Pandas remembers what has left a window; on tame numbers that is rounding."""
+    frame, _ = make_price_panel(n_products=5, n_weeks=60, random_state=0)
+    frame = frame.sample(frac=0.7, random_state=1).sort_values(["product_id", "date"])
+    made = PriceFeatures().fit_transform(frame)
+    frame["revenue"] = frame["price"] * frame["quantity_sold"]
+    by_product = frame.set_index("date").groupby("product_id")
+    for column, name in (("quantity_sold", "demand"), ("revenue", "revenue")):
+        for days in (7, 30, 90):
+            rolled = by_product[column].rolling(f"{days}D", closed="left").mean()
+            found = made[f"{name}_ma_{days}d"].to_numpy()
+            np.testing.assert_allclose(found, rolled.to_numpy(), rtol=1e-9)
+
+
 def test_output_columns_are_those_of_the_specification() -> None:
     frame, _ = make_price_panel(n_products=4, n_weeks=20, random_state=0)
     frame["rival"] = frame["price"] * 1.1
@@ -386,6 +400,26 @@ def test_poisson_stands_zeros_that_logs_do_not() -> None:
     assert made.loc[last, "price_elasticity"].mean() == pytest.approx(-2.5, abs=0.25)
     assert flat.loc[last, "price_elasticity"].mean() > -2.1
     assert made.loc[last, "price_elasticity_se"].between(0.01, 0.5).all()
+
+
+@given(panels())
+@settings(max_examples=15)
+def test_the_whole_past_is_a_very_long_window(frame) -> None:
+    whole = quietly(stage(elasticity_window_days=None, kappa="eb").fit_transform, frame)
+    long = quietly(stage(elasticity_window_days=36_525, kappa="eb").fit_transform, frame)
+    np.testing.assert_allclose(numbers(whole), numbers(long), rtol=1e-6, atol=1e-7)
+
+
+def test_a_regression_without_data_leaves_the_prior() -> None:
+    frame, _ = make_price_panel(n_products=2, n_weeks=20, random_state=0)
+    poisson = {"method": "poisson", "prior_elasticity": -2.62, "elasticity_window_days": None}
+    made = PriceFeatures(**poisson).fit_transform(frame)
+    assert (made["price_elasticity"].head(6) == -2.62).all()
+    assert made["price_elasticity"].iloc[-1] != -2.62
+    unsold = PriceFeatures(**poisson).fit_transform(frame.assign(quantity_sold=0.0))
+    still = PriceFeatures(**poisson).fit_transform(frame.assign(price=3.0))
+    for none in (unsold, still):
+        assert (none["price_elasticity"] == -2.62).all()
 
 
 def test_promotions_are_taken_out() -> None:
