@@ -120,6 +120,13 @@ def test_a_late_date_decides_as_an_early_one_would(last):
     same_all_ways(long_table(last, cell="2{n:03}-01-15"))
 
 
+def test_decimal_commas_are_proven_too():
+    rows = "".join(f"{n};{n % 90},{n % 9}5;{n % 50},1234\n" for n in range(300))
+    frame = same_all_ways(f"n;price;share\n{rows}".encode())
+    assert frame.dtypes == [pl.Int64, pl.Float64, pl.Float64]
+    assert frame["share"].max() == 49.1234
+
+
 def test_numbers_that_may_be_dates_are_looked_at_whole():
     days = [f"2024{m:02}{d:02}" for m in range(1, 13) for d in range(1, 28)]
     assert same_all_ways(("n,day\n" + "".join(f"1,{d}\n" for d in days)).encode())[

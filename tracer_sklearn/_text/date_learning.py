@@ -62,8 +62,8 @@ def learn_dates(
     step = max(1, values.height // _SAMPLE)
     sampled = values["text"].gather_every(step)
     if not asked:
-        # numbers that are dates were found above; 1.2345 is not January of 2345
-        sampled = sampled.filter(~sampled.str.contains(r"^[0-9]+\.[0-9]+$"))
+        # numbers that are dates were found above; 1.2345 and 1,2345 are not January of 2345
+        sampled = sampled.filter(~sampled.str.contains(r"^[0-9]+[.,][0-9]+$"))
     sample = sampled.to_list()
     found, words = _templates(sample)
     if not found:

@@ -23,14 +23,20 @@ _ZERO, _NINE, _POINT, _MINUS, _SLASH = b"09.-/"
 _SHAPES = {10: "%Y-%m-%d", 19: "%Y-%m-%d %H:%M:%S"}
 
 
-def plain_numbers(cells: pa.Array) -> pa.Array | None:
-    """Return the numbers of cells of digits; integers where none has a point.
+def plain_numbers(cells: pa.Array, decimal: str = "") -> pa.Array | None:
+    """Return the numbers of cells of digits; integers where none has a decimal mark.
 
     Parameters
     ----------
     cells : pyarrow.StringArray
         Without nulls.
+    decimal : {"", ".", ","}, default=""
+        The decimal mark of the file, where it is known.
     """
+    if decimal == ",":
+        if pc.any(pc.match_substring(cells, ".")).as_py():
+            return None
+        cells = pc.replace_substring(cells, ",", ".")
     data, starts, ends = _bytes_of(cells)
     lengths = ends - starts
     if not len(data):
@@ -53,7 +59,7 @@ def plain_numbers(cells: pa.Array) -> pa.Array | None:
     return made
 
 
-def number_format(name: str, blocks: Sequence[pa.Array]) -> ColumnFormat | None:
+def number_format(name: str, blocks: Sequence[pa.Array], decimal: str = "") -> ColumnFormat | None:
     """Return the format that is learnt from a column of plain numbers, or None if it is unsure.
 
     Parameters
@@ -62,7 +68,10 @@ def number_format(name: str, blocks: Sequence[pa.Array]) -> ColumnFormat | None:
         Name of the column.
     blocks : sequence of pyarrow.Array
         What `plain_numbers` gave for each of its parts.
+    decimal : {"", ".", ","}, default=""
+        The decimal mark of the file, where it is known.
     """
+    mark = decimal or "."
     if SERIAL_NAME.search(name):
         return None  # its numbers may be moments
     held = [block for block in blocks if block.null_count < len(block)]
@@ -73,10 +82,10 @@ def number_format(name: str, blocks: Sequence[pa.Array]) -> ColumnFormat | None:
     if any(pa.types.is_floating(block.type) for block in held):
         # months and years with a point between them
         unsure = (low >= 1900 and high < 2100) or (low >= 1 and high < 13)
-        return None if unsure else ColumnFormat("number")
+        return None if unsure else ColumnFormat("number", decimal=mark)
     if high >= 10**13 or (high >= 10_000_000 and _share_of_dates(held) > 0.5):
         return None
-    return ColumnFormat("count")
+    return ColumnFormat("count", decimal=mark)
 
 
 def plain_moments(cells: pa.Array) -> tuple[pa.Array, str] | None:

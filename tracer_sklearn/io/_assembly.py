@@ -96,7 +96,7 @@ class Assembly:
             place: _made(
                 table.column(place),
                 self.shape.looks[place] if not self._is_known(name) else None,
-                plain=not self._is_known(name) and self.decimal != ",",
+                decimal=self.decimal,
             )
             for place, name in enumerate(self.shape.names)
             if name in self.chosen
@@ -135,7 +135,7 @@ class Assembly:
         cell = next((one.cell for one in made if one.cell), "")
         if made and all(one.numbers is not None for one in made):
             blocks = [one.numbers for one in made]
-            format = number_format(name, blocks)
+            format = number_format(name, blocks, self.decimal)
             if format is not None:
                 dtype = pa.int64() if format.kind == "count" else pa.float64()
                 values = pa.chunked_array([pc.cast(block, dtype) for block in blocks], dtype)
@@ -240,13 +240,13 @@ class Assembly:
         return {place: frame[str(place)] for place in places}
 
 
-def _made(cells: pa.ChunkedArray, expected: str | None, *, plain: bool) -> Made:
+def _made(cells: pa.ChunkedArray, expected: str | None, *, decimal: str) -> Made:
     """Convert the cells of a block, first to what they are expected to be."""
     array = cells.chunk(0) if cells.num_chunks == 1 else pa.concat_arrays(cells.chunks)
     made = Made(cell=_first(array))
-    if plain and expected == "number":
-        made.numbers = plain_numbers(array)
-    elif plain and expected == "date":
+    if expected == "number":
+        made.numbers = plain_numbers(array, decimal)
+    elif expected == "date":
         moments = plain_moments(array)
         if moments is not None:
             made.moments, made.template = moments

@@ -51,6 +51,7 @@ class Body:
         self._held: list[Record] = []
         self._suspects: list[tuple[Record, str]] = []
         self._gap = False
+        self._named = next((at for at, name in enumerate(shape.found) if name), None)
         self._other: OtherTable | None = None
         self._opening: list[Record] = []
         self._dense = any(
@@ -96,7 +97,11 @@ class Body:
 
     def _take(self, record: Record, rows: list[list[str]]) -> None:
         cells = record.cells
-        if is_blank(cells) and (self.shape.width > 1 or cells == [""]):
+        if (
+            not (cells[0] and cells[0][0] not in SPACES)
+            and is_blank(cells)
+            and (self.shape.width > 1 or cells == [""])
+        ):
             self.account.blank += record.n_lines
             self._gap = True
             return
@@ -106,7 +111,9 @@ class Body:
             self._in_table(record)
             self._gap = False
             return
-        if self._suspicious(record):
+        if not (len(cells) > 1 and self.is_plain and not self._is_header(cells)) and (
+            self._suspicious(record)
+        ):
             return
         mended = self._mended(record)
         if mended is None:
@@ -124,7 +131,7 @@ class Body:
     def _suspicious(self, record: Record) -> bool:
         """Tell a record that may not belong to the table any more, and remember it."""
         cells, shape = record.cells, self.shape
-        if shape.header and is_header_again(cells, shape.found):
+        if self._is_header(cells):
             self._put(self.account.set_aside, record, "the header again")
             self._gap = False
             return True
@@ -144,6 +151,16 @@ class Body:
             self._suspects.append((record, "a line of text, not a row"))
             return True
         return False
+
+    def _is_header(self, cells: list[str]) -> bool:
+        at = self._named
+        # nearly all records are told by one cell
+        return (
+            at is not None
+            and at < len(cells)
+            and self.shape.found[at] in cells[at]
+            and is_header_again(cells, self.shape.found)
+        )
 
     def _odd(self, cells: list[str]) -> bool:
         """Tell cells that rows of this table do not look like."""
@@ -193,15 +210,16 @@ class Body:
         cells, width = record.cells, self.shape.width
         if len(cells) == width:
             return record
-        good, bad = self.shape.agrees(cells)
         found = f"{len(cells)} cells where the table has {width}"
-        if len(cells) < width:
+        if len(cells) < width - 1 or 2 * len(cells) < width:
+            good, bad = self.shape.agrees(cells)
             if 2 * len(cells) < width and not good:
                 self._put(self.account.set_aside, record, found)
                 return None
             if len(cells) < width - 1 and bad > good:
                 self._put(self.account.set_aside, record, f"{found}, and they do not fit")
                 return None
+        if len(cells) < width:
             self._put(self.account.padded, record, found)
             return Record(record.line, record.n_lines, [*cells, *[""] * (width - len(cells))])
         if not is_blank(cells[width:]):

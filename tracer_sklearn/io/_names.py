@@ -64,8 +64,8 @@ def unique_names(found: Sequence[str]) -> list[str]:
 def is_header_again(cells: Sequence[str], header: Sequence[str]) -> bool:
     """Tell a record that repeats the header, as files that were put together have."""
     return (
-        not is_blank(list(header))
-        and len(cells) >= len(header)
+        len(cells) >= len(header)
+        and not is_blank(list(header))
         and [_clean(cell) for cell in cells[: len(header)]] == list(header)
         and is_blank(list(cells[len(header) :]))
     )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from tracer_sklearn.io.dialect import Dialect
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
 _HEALABLE_LINES = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record of a file: where it starts, how many lines it takes, and its cells."""
 
     line: int
