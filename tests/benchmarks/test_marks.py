@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import auditing
 import preprocessing
 import pricing
 import pytest
+import reading
 import scoring
 import validation
 
@@ -36,6 +39,21 @@ def test_cost_is_linear() -> None:
 
 def test_one_row() -> None:
     assert max(scoring.one_row().values()) <= 0.010
+
+
+def test_reading_against_peers(tmp_path: Path) -> None:
+    path = tmp_path / "clean.csv"
+    reading.write(path, 500)
+    rates = reading.speed(path)
+    assert rates["Tracer"] >= 0.5 * rates["pyarrow"]
+    assert rates["Tracer"] >= 2 * rates["pandas"]
+    assert reading.detection(path) <= 50
+    assert reading.batch_memory(path) <= 300
+
+
+def test_memory_of_what_was_read() -> None:
+    for peer, mine in reading.memory().values():
+        assert mine <= 0.5 * peer
 
 
 def test_import_time() -> None:
