@@ -303,7 +303,9 @@ def test_any_cells_are_counted(train, later):
     assert r["missing"].item() == len(missing)
     assert r["infinite"].item() == len(later) - len(missing) - len(usable)
     if seen:
-        assert r["unseen"].item() == sum(not min(seen) <= v <= max(seen) for v in usable)
+        low, high = min(seen), max(seen)  # cells within single precision of the ends are seen
+        low, high = low - 2e-7 * abs(low), high + 2e-7 * abs(high)
+        assert r["unseen"].item() == sum(not low <= v <= high for v in usable)
     assert not (np.isinf(r.drop(columns="drift").to_numpy(float))).any()
 
 
@@ -431,10 +433,41 @@ def test_the_reference_is_small_and_plain():
         }
     )
     monitor = DriftMonitor().fit(frame)
-    assert len(json.dumps(monitor.reference_)) < 20_000
-    assert len(pickle.dumps(monitor)) < 30_000
-    assert monitor.reference_["city"]["known"] is None  # too many to keep
-    assert math.isnan(monitor.report(frame).loc["city", "unseen_share"])
+    assert len(json.dumps(monitor.reference_)) < 30_000
+    assert len(pickle.dumps(monitor)) < 40_000
+    assert len(monitor.reference_["city"]["known"]) == 1000  # of 5,000
+    assert monitor.report(frame).loc["city", "unseen_share"] == pytest.approx(0, abs=1e-12)
+
+
+def test_unseen_ones_of_many_levels_are_estimated():
+    rng = np.random.default_rng(0)
+
+    def cities(share=0.0, n=20_000):
+        fresh = rng.random(n) < share
+        numbers = rng.integers(0, 3000, n)
+        return pl.DataFrame(
+            {"x": [f"{'new ' * int(f)}{v}" for f, v in zip(fresh, numbers, strict=True)]}
+        )
+
+    for _ in range(5):
+        assert found(cities(), cities(n=4000)) == {}
+    assert found(cities(), cities(1.0)) == {"x": "unseen"}
+    r = report(cities(), cities(0.3))
+    assert r.loc["x", "unseen_share"] == pytest.approx(0.3, abs=0.05)
+    assert r.loc["x", "drift"] == "unseen"
+
+
+def test_single_and_double_precision_are_the_same_values():
+    rng = np.random.default_rng(0)
+    values = pl.DataFrame(
+        {"few": rng.integers(0, 5, 1000) / 10, "capped": rng.normal(size=1000).clip(-0.7, 0.7)}
+    )
+    single = values.cast(pl.Float32)
+    for train, later in ((values, single), (single, values)):
+        assert found(train, later) == {}
+        r = report(train, later)
+        assert r["unseen"].tolist() == [0, 0]
+        assert r["ks"].max() < 0.01
 
 
 def test_awkward_names_and_kinds():

@@ -127,7 +127,9 @@ class DriftMonitor(Stage):
     at both sides of frequent values: exact for columns of at most 20 values, elsewhere below the
     exact distance by at most the twentieth that lies between two cuts. Missing and infinite
     cells take no part in PSI and KS; their share is compared by itself. *Unseen* are levels that
-    training did not hold, and numbers beyond its ends.
+    training did not hold, and numbers beyond its ends by more than single precision. Of more
+    than 1,000 levels a thousand are kept, chosen by a checksum of their text; what is gone of
+    their share is taken for the share of unseen cells.
 
     Chance moves small batches beyond fixed bounds, and a wide table gives it many occasions. So
     the limit of each measure is its bound or, where that is larger, what chance exceeds in one
@@ -258,7 +260,8 @@ class DriftMonitor(Stage):
         for name in counted.index:
             counts = counted.loc[name].to_dict()
             drift = self._drift(name, counts, n_rows)
-            unseen = cells_from(self.reference_[name], counts, n_rows).unseen
+            present = cells_from(self.reference_[name], counts, n_rows).present
+            unseen = round(drift.unseen_share * present) if drift.unseen_share > 0 else 0
             values = (
                 counts["missing"],
                 counts["infinite"],
@@ -286,14 +289,18 @@ class DriftMonitor(Stage):
             is_number = bool(reference["cuts"])
             merged = pooled(then.bins, now.bins, reference["bin_share"], ordered=is_number)
             psi = stability_index(*merged)
-            chance = chance_of_psi(then.present, now.present, len(merged[0]), level)
-            psi_limit = max(self.max_psi, chance)
-            gap = max(self.max_ks, chance_of_gap(then.present, now.present, level))
+            of_psi = chance_of_psi(then.present, now.present, len(merged[0]), level)
+            psi_limit = max(self.max_psi, of_psi)
+            chance = chance_of_gap(then.present, now.present, level)
+            gap = max(self.max_ks, chance)
             if is_number:
                 ks, ks_limit = largest_gap(then.bins, now.bins), gap
-            if is_number or reference["known"] is not None:
-                unseen = now.unseen / now.present
-                unseen_limit = gap + reference["singles"] / then.present
+            # of many levels some are kept: how many of their cells are gone tells of all
+            kept = reference["n_known"] / then.present
+            unseen = 1 - (now.present - now.unseen) / now.present / kept
+            if kept < 1:
+                gap = max(self.max_ks, 2 * chance * math.sqrt((1 - kept) / kept))
+            unseen_limit = gap + reference["singles"] / then.present
         return Drift(psi, psi_limit, ks, ks_limit, share, change, unseen, unseen_limit, share_limit)
 
 
@@ -328,9 +335,10 @@ def _shown(reference: Reference) -> str:
         return f"watched at {len(reference['cuts'])} cuts"
     if not reference["levels"]:
         return "watched for cells that are no longer missing"
-    known = reference["known"]
-    total = f"of {len(known)}" if known is not None else "of too many to know unseen ones"
-    return f"watched by its {len(reference['levels'])} most frequent levels {total}"
+    return (
+        f"watched by its {len(reference['levels'])} most frequent levels, "
+        f"and by {len(reference['known'])} for unseen ones"
+    )
 
 
 def _excess(drift: Drift) -> float:

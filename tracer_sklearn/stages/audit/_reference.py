@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypedDict
 
@@ -18,6 +20,7 @@ _BINS = 20
 _MAX_KNOWN = 1_000
 _MAX_LISTED = 50
 _SAMPLE = 1_000
+_SINGLE = 2e-7  # relative; half a step of single precision is 6e-8
 
 _QUANTILE_SHARE = 0.095  # a little under a tenth: bins of a twentieth pool to deciles
 _LEVEL_SHARE = 0.01
@@ -33,9 +36,11 @@ class Reference(TypedDict):
     cuts: list[tuple[float, bool]]
     #: Numbers: training cells below each cut. Levels: training cells of each listed level.
     counts: list[int]
-    #: Levels: the most frequent ones; and all that are known, or None where they are too many.
+    #: Levels: the most frequent ones; those that are kept to tell unseen ones from, all or, where
+    #: they are too many, some chosen without regard to their frequency; and their training cells.
     levels: list[str]
-    known: list[str] | None
+    known: list[str]
+    n_known: int
     #: Training cells whose level occurs once; for numbers the two ends.
     singles: int
     #: Smallest share of the training cells that makes a bin of its own.
@@ -68,7 +73,8 @@ def _of_numbers(series: nw.Series[Any]) -> Reference:
         "cuts": cuts,
         "counts": below,
         "levels": [],
-        "known": None,
+        "known": [],
+        "n_known": len(values),
         "singles": min(2, len(values)),
         "bin_share": _QUANTILE_SHARE if distinct is None else _LEVEL_SHARE,
     }
@@ -86,11 +92,21 @@ def _few_distinct(values: np.ndarray) -> np.ndarray | None:
 def _cuts(values: np.ndarray, distinct: np.ndarray | None) -> list[tuple[float, bool]]:
     """Cut on both sides of a value that holds much, above it otherwise."""
     if distinct is not None:
-        return [(float(value), side) for value in distinct for side in (False, True)]
+        return _widened((float(value), side) for value in distinct for side in (False, True))
     edges = [float(values.min()), *quantiles(values, [i / _BINS for i in range(1, _BINS)])]
     edges.append(float(values.max()))
     atoms = {(high, False) for low, high in pairwise(edges) if low == high}
-    return sorted({(edges[0], False), *atoms, *((edge, True) for edge in edges[1:])})
+    return _widened({(edges[0], False), *atoms, *((edge, True) for edge in edges[1:])})
+
+
+def _widened(cuts: Iterable[tuple[float, bool]]) -> list[tuple[float, bool]]:
+    """Move cuts off the values, so that one of single precision falls on the side of its twin."""
+    widened = []
+    for at, with_it in cuts:
+        step = _SINGLE * abs(at)
+        moved = at + step if with_it else at - step
+        widened.append((max(-sys.float_info.max, min(moved, sys.float_info.max)), with_it))
+    return sorted(set(widened))
 
 
 def _of_levels(series: nw.Series[Any]) -> Reference:
@@ -99,13 +115,15 @@ def _of_levels(series: nw.Series[Any]) -> Reference:
     found = dict(zip(table[values.name].to_list(), table["n"].to_list(), strict=True))
     ordered = sorted(found, key=lambda level: (-found[level], level))
     listed = ordered[:_MAX_LISTED]
+    known = sorted(ordered, key=lambda level: (zlib.crc32(level.encode()), level))[:_MAX_KNOWN]
     return {
         "n_rows": len(series),
         "unusable": len(series) - len(values),
         "cuts": [],
         "counts": [int(found[level]) for level in listed],
         "levels": listed,
-        "known": sorted(ordered) if len(ordered) <= _MAX_KNOWN else None,
+        "known": sorted(known),
+        "n_known": int(sum(found[level] for level in known)),
         "singles": sum(1 for level in ordered if found[level] == 1),
         "bin_share": _LEVEL_SHARE,
     }
@@ -135,7 +153,7 @@ def count_cells(name: str, dtype: Any, reference: Reference) -> dict[str, nw.Exp
         listed = [(text == level).sum() for level in reference["levels"]]
         if reference["known"]:
             counts["unseen"] = (~text.is_in(reference["known"])).sum()
-        elif reference["known"] is not None:
+        else:
             counts["unseen"] = (~column.is_null()).sum()
     return counts | _numbered(listed)
 
