@@ -114,7 +114,7 @@ def test_a18_the_real_target_can() -> None:
         horizon_days=7,
         encoding_strategy="frequency",
     )
-    scores = cross_val_score(pipe, X, np.log(y), cv=TimeSeriesSplit(4), scoring="r2")
+    scores = cross_val_score(pipe, X, np.log(y), cv=ts.DateSeriesSplit(4), scoring="r2")
     assert scores.mean() > 0.3
 
 

@@ -490,6 +490,15 @@ def test_products_of_any_type(kind) -> None:
     pd.testing.assert_frame_equal(made[columns], expected[columns])
 
 
+@pytest.mark.parametrize("column", ["price", "quantity_sold"])
+def test_giants_make_no_infinity(column) -> None:
+    frame, _ = make_price_panel(n_products=2, n_weeks=30, random_state=0)
+    frame.loc[frame.index[10:20], column] = [1e308, 1e-308, 1e200, np.inf, -np.inf] * 2
+    made = PriceFeatures(target="none", category_column="category").fit_transform(frame)
+    values = made.drop(columns=["product_id", "category", "price"]).to_numpy(float)
+    assert not np.isinf(values).any()
+
+
 def test_missing_keys_get_the_calendar_and_nothing_else() -> None:
     frame, _ = make_price_panel(n_products=2, n_weeks=15, random_state=0)
     features = PriceFeatures().fit(frame)

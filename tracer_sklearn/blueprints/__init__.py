@@ -237,9 +237,8 @@ def price_optimization_pipeline(
     The steps are ``parse, validate, features, impute, cap, encode, scale`` and, with an
     estimator, ``model``. The frame of ``fit`` holds the quantity beside the target, because the
     features of a row come from what was sold before it; the row's own quantity never leaves. Rows
-    to predict go on from that history. Use it with a splitter that knows time, such as
-    `sklearn.model_selection.TimeSeriesSplit` on rows sorted by date, and inside `PriceOptimizer`;
-    it is not meant for single transactions.
+    to predict go on from that history. Use it with a splitter that cuts by date, such as
+    `DateSeriesSplit`, and inside `PriceOptimizer`; it is not meant for single transactions.
 
     Parameters
     ----------

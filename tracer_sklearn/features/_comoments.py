@@ -381,14 +381,14 @@ def _centred(
     pairs: Sequence[tuple[int, int]],
 ) -> Comoments:
     """Turn sums of differences from one value into means and centred products."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        average = sums / count
-    mean = shift + average
     filled = count > 0
-    for at, (i, j) in enumerate(pairs):
-        centred = products[at] - sums[i] * np.where(filled, average[j], 0.0)
-        # rounding must not make a sum of squares negative
-        products[at] = np.maximum(centred, 0.0) if i == j else centred
+    with np.errstate(all="ignore"):  # an empty window, or one whose squares leave the floats
+        average = sums / count
+        mean = shift + average
+        for at, (i, j) in enumerate(pairs):
+            centred = products[at] - sums[i] * np.where(filled, average[j], 0.0)
+            # rounding must not make a sum of squares negative
+            products[at] = np.maximum(centred, 0.0) if i == j else centred
     return Comoments(count, mean, products)
 
 

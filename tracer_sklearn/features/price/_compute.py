@@ -98,8 +98,9 @@ class History:
     def earned(self) -> Series:
         """Return the revenues."""
         quantity = self.panel.values["quantity"]
-        money = self.panel.values["price"] * quantity
-        return Series.where(self.panel, ~np.isnan(money), {"r": money, "q": quantity})
+        with np.errstate(over="ignore"):
+            money = self.panel.values["price"] * quantity
+        return Series.where(self.panel, np.isfinite(money), {"r": money, "q": quantity})
 
     @cached_property
     def totals(self) -> tuple[np.ndarray, np.ndarray]:

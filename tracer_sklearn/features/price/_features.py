@@ -499,13 +499,16 @@ class PriceFeatures(Stage):
         for name in self._made_names():
             if name in found:
                 column = np.full(n, np.nan)
-                column[rows] = found[name]
+                # what overflows is missing
+                column[rows] = np.where(np.isfinite(found[name]), found[name], np.nan)
                 out[name] = column
         if "competitor" in self.roles_:
             out["price_gap_competitor"] = self._competitor_gap(sheet, history, rows, asked)
         out |= calendar(sheet.days)
         if self.target == "none" and "quantity" in self.roles_:
-            out["revenue"] = sheet.values["price"] * sheet.values["quantity"]
+            with np.errstate(over="ignore"):
+                revenue = sheet.values["price"] * sheet.values["quantity"]
+            out["revenue"] = np.where(np.isfinite(revenue), revenue, np.nan)
         return {name: out[name] for name in self._made_names()}
 
     def _blank_beyond_reach(
