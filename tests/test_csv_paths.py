@@ -161,8 +161,6 @@ floats = st.lists(st.floats(-20, 3000).map(lambda v: f"{v:.4f}"), min_size=1, ma
 @given(st.one_of(columns, plain, floats), st.sampled_from(["value", "date", "spend"]))
 def test_a_column_is_typed_as_all_of_its_cells_say(cells, name):
     text = pl.Series(name, cells)
-    learnt = learn_format(text)
-    expected = apply_format(text, learnt.format)
     header = {"header": 1, "delimiter": ",", "decimal": "."}
     data = "\n".join([f"key,{name}", *(f'k,"{cell}"' for cell in cells)]).encode()
     with small_blocks(20):
