@@ -446,3 +446,31 @@ def test_rows_are_those_of_the_csv_module(real_data):
 )
 def test_delimiters(text, delimiter):
     assert detect_dialect(text).delimiter == delimiter
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "last"),
+    [
+        ("sep=;\na;b\n1,5;2\n", ["a", "b"], (1.5, 2)),
+        ('"sep=,"\na,b\n1,2\n', ["a", "b"], (1, 2)),
+        (
+            "2023,2023,2024\nsales,cost,sales\n" + "1,2,3\n" * 9,
+            ["2023 sales", "2023 cost", "2024 sales"],
+            (1, 2, 3),
+        ),
+        ("a,b\n" + "1,2\n" * 20 + "Source: our CRM, 2024\n", ["a", "b"], (1, 2)),
+        ("a,b\n" + "1,2\n" * 20 + "\nExported by Anna, Bob and Carl\n", ["a", "b"], (1, 2)),
+    ],
+    ids=["sep line", "quoted sep line", "years over names", "source", "exported by"],
+)
+def test_what_surrounds_the_table_stays_out_of_it(text, columns, last):
+    read = frame_of(text.encode())
+    assert read.frame.columns == columns
+    assert read.frame.row(-1) == last
+    assert read.frame.drop_nulls().height == read.frame.height
+
+
+def test_the_first_of_stacked_tables_is_read_though_a_wider_one_follows():
+    with pytest.warns(ts.DataQualityWarning, match="another table starts in line 5"):
+        read = frame_of("x,y\n1,2\n2,3\n\na,b,c\n" + "1,2,3\n" * 20)
+    assert read.frame.to_dict(as_series=False) == {"x": [1, 2], "y": [2, 3]}

@@ -247,7 +247,10 @@ class Body:
         numbers = [cell for place, cell in held[1:] if looks[place] == "number"]
         if _TOTAL.fullmatch(first) and numbers and not texts and look(first) != looks[at]:
             return "a row of totals"
+        is_prose = _PROSE.fullmatch(first) is not None
+        if is_prose and look(first) == "text" and looks[at] is not None:
+            return "a line of text below the table"  # its commas are no delimiters
         if len(held) == 1 and look(first) == "text" and (looks[at] is not None or self._dense):
-            prose = _PROSE.fullmatch(first) or len(first.split()) > 2 or looks[at] is not None
+            prose = is_prose or len(first.split()) > 2 or looks[at] is not None
             return "a line of text below the table" if prose else ""
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from tracer_sklearn.exceptions import IngestionError
@@ -17,7 +17,13 @@ from tracer_sklearn.io._records import Record, records_of
 from tracer_sklearn.io._rows import Convert, Piece, pieces_of
 from tracer_sklearn.io._shape import Shape, find_shape
 from tracer_sklearn.io._source import Source
-from tracer_sklearn.io.dialect import DELIMITERS, Dialect, detect_dialect, line_end_of
+from tracer_sklearn.io.dialect import (
+    DELIMITERS,
+    Dialect,
+    announced_delimiter,
+    detect_dialect,
+    line_end_of,
+)
 from tracer_sklearn.io.encoding import EncodingGuess, detect_encoding, to_utf8, utf8_chunks
 from tracer_sklearn.io.limits import IngestionLimits
 
@@ -129,14 +135,17 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     line_end = line_end_of(head)
     chunks = line_chunks(raw, line_end)
     sample, chunks = _sample(chunks, source)
-    delimiter = None if words.delimiter == "auto" else words.delimiter
+    announced = announced_delimiter(sample)
+    delimiter = announced if words.delimiter == "auto" else words.delimiter
     dialect = detect_dialect(sample, delimiter=delimiter, line_end=line_end)
     records = list(records_of(sample, dialect))
     if not any(not is_blank(record.cells) for record in records):
         raise IngestionError.from_reason(
             source.name, "it holds no table, not even a header", "export it again"
         )
-    shape = find_shape(records, header=words.header, wanted=words.wanted)
+    hints = 0 if announced is None else 1
+    shape = find_shape(records[hints:], header=words.header, wanted=words.wanted)
+    shape = replace(shape, before=shape.before + hints)
     if shape.width > source.limits.max_columns:
         raise _too_wide(source, source.limits)
     account = Account()

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Literal
 
 from tracer_sklearn._text.missing import SPACES
@@ -97,6 +97,8 @@ def find_shape(
         start, head = _find_header(records, draft, wanted)
     # a header may be wider than the rows, whose last empty cells were dropped
     rows_from = start + len(head)
+    if header == "auto" and head:
+        width = _width_below(records[rows_from:], head[-1]) or width
     tops = [len(_stripped(record.cells)) for record in head]
     row_names = _has_row_names(head, records[rows_from:], width)
     width = max(width, *tops) if tops else width
@@ -133,6 +135,16 @@ def _width(rows: Sequence[Record]) -> int:
     return max(widths, key=lambda width: (widths[width], width))
 
 
+def _width_below(records: Sequence[Record], head: Record) -> int | None:
+    """Return the width of the header where all rows up to the first blank line agree with it.
+
+    Where tables are stacked, the widest of them must not decide on the first.
+    """
+    rows = list(takewhile(lambda record: not is_blank(record.cells), records))
+    agree = len(rows) < len(records) and {len(row.cells) for row in rows} == {len(head.cells)}
+    return len(head.cells) if agree and len(rows) > 1 else None
+
+
 def _columns(
     body: Sequence[Sequence[str]], width: int
 ) -> tuple[tuple[Look | None, ...], tuple[float, ...]]:
@@ -164,6 +176,8 @@ def _find_header(
         verdict = _is_heading(record, draft, seen=bool(runs))
         if verdict is None and _counts_years(record, draft):
             return at, [record]
+        if verdict is None and _years_over_names(records[at : at + 2], draft):
+            verdict = True
         if verdict is None:
             break
         if verdict:
@@ -219,6 +233,15 @@ def _counts_years(record: Record, draft: Shape) -> bool:
     years = [int(cell.strip(SPACES)) for cell in cells]
     steps = [later - earlier for earlier, later in pairwise(years)]
     return all(step > 0 for step in steps) or all(step < 0 for step in steps)
+
+
+def _years_over_names(records: Sequence[Record], draft: Shape) -> bool:
+    """Tell the upper row of a header: years, each over some of the names in the row below."""
+    if len(records) < 2:
+        return False
+    upper = [cell for cell in records[0].cells if cell.strip(SPACES)]
+    good, bad = draft.agrees(records[1].cells)
+    return len(upper) > 1 and all(map(is_year, upper)) and bad > 1 and not good
 
 
 def _is_title(record: Record, last: Record, draft: Shape) -> bool:

@@ -10,7 +10,14 @@ from pydantic import BaseModel, ConfigDict
 from tracer_sklearn.io._cells import is_blank, look
 from tracer_sklearn.io._records import records_of
 
-__all__ = ["DELIMITERS", "Dialect", "detect_dialect", "line_end_of", "one_line_end"]
+__all__ = [
+    "DELIMITERS",
+    "Dialect",
+    "announced_delimiter",
+    "detect_dialect",
+    "line_end_of",
+    "one_line_end",
+]
 
 DELIMITERS = (",", ";", "\t", "|", " ")
 # rows that decide; more would not change the answer
@@ -83,6 +90,25 @@ def one_line_end(data: bytes, line_end: str) -> bytes:
     if line_end == "\r\r\n":
         data = data.replace(b"\r\r\n", b"\n")
     return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def announced_delimiter(sample: str) -> str | None:
+    r"""Return the delimiter of a first line such as ``sep=;``, which Excel writes and obeys.
+
+    Parameters
+    ----------
+    sample : str
+        Whole lines from the beginning of a file.
+
+    Examples
+    --------
+    >>> from tracer_sklearn.io.dialect import announced_delimiter
+    >>> announced_delimiter("sep=;\nname;price\n")
+    ';'
+    """
+    first = sample.partition("\n")[0].strip('\ufeff" ').casefold()
+    mark = first.removeprefix("sep=")
+    return mark if mark != first and mark in DELIMITERS else None
 
 
 def detect_dialect(sample: str, *, delimiter: str | None = None, line_end: str = "\n") -> Dialect:
