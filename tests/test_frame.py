@@ -6,6 +6,7 @@ import datetime as dt
 import threading
 
 import duckdb
+import narwhals
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
@@ -179,6 +180,12 @@ def test_integers_beyond_64_bits_are_refused_by_name() -> None:
     frame = pd.DataFrame({"id": [2**70, 1]})
     with pytest.raises(InputTypeError, match=r"Half: .*64 bits, column 'id'.*astype\(str\)"):
         Half(["id"]).fit(frame)
+
+
+@pytest.mark.parametrize("wrap", [nw.from_native, narwhals.from_native])
+def test_frames_of_any_narwhals_keep_their_names(wrap) -> None:
+    out = Half().fit_transform(wrap(pd.DataFrame({"a": [1.0, -2.0]})))
+    assert list(out.columns) == ["a", "a_sign"]
 
 
 def test_intervals_of_a_database_are_refused_by_name() -> None:

@@ -132,6 +132,8 @@ def enter(X: Any, *, stage: str, min_rows: int = 0) -> Entered:
     ValueError
         From scikit-learn, for arrays of the wrong shape.
     """
+    if nw.dependencies.is_narwhals_dataframe(X) or nw.dependencies.is_narwhals_lazyframe(X):
+        return enter(X.to_native(), stage=stage, min_rows=min_rows)
     if isinstance(X, pd.DataFrame):
         entered = _enter_pandas(X, stage)
     elif isinstance(X, pl.DataFrame):
@@ -148,8 +150,6 @@ def enter(X: Any, *, stage: str, min_rows: int = 0) -> Entered:
     elif nw.dependencies.is_duckdb_relation(X):
         _check_names(X.columns, stage)
         return Entered(X, "lazy", list(X.columns), True, stage)
-    elif isinstance(X, nw.DataFrame | nw.LazyFrame):
-        return enter(X.to_native(), stage=stage, min_rows=min_rows)
     elif isinstance(X, pd.Series | pl.Series | str | bytes | Mapping) or _is_foreign_frame(X):
         received = f"{type(X).__module__}.{type(X).__qualname__}"
         raise InputTypeError(
