@@ -188,8 +188,7 @@ class RevenueFeatures(Stage):
 
     In `sklearn.model_selection.cross_val_score` a test row uses earlier test rows up to t - h.
     That is a score of projections made h days ahead; for a whole month at once set h to its
-    length. Cost: linear in rows times the widest window in observations; a single row costs its own
-    windows only, whatever the history.
+    length. Cost: linear in rows times the widest window in observations.
 
     References
     ----------
