@@ -372,6 +372,31 @@ def test_cells_of_several_kinds_in_one_pandas_column_are_found():
     pd.testing.assert_frame_equal(validator.transform(frame), frame)
 
 
+@pytest.mark.parametrize("schema", [SCHEMA, None], ids=["schema", "without"])
+@pytest.mark.parametrize("column", ["id", "day", "due", "spend", "items", "plan", "gift"])
+def test_one_cell_of_another_kind_never_raises_the_score(column, schema):
+    # half of the column is empty, and no key is unique
+    frame = pl.concat([good(), good()]).to_pandas()
+    frame[column] = frame[column].astype(object)
+    frame.loc[::2, column] = None
+    before = judge(frame, schema)
+    frame.loc[[1, 3], column] = [object(), "odd"]
+    after = judge(frame, schema)
+    assert {("mixed_types", column)} <= set(counts(after, "mixed_types"))
+    assert after.score <= before.score
+    if schema is not None and column in KEY:
+        assert after.uniqueness == 0.0
+        assert {i.rule for i in after.of("CRITICAL")} >= {"mixed_types", "key_not_unique"}
+
+
+def test_what_misses_a_limit_does_not_read_as_if_it_met_it():
+    frame = pl.DataFrame({"spend": [None] * 501 + [1.5] * 9_499})
+    report = judge(frame, None, min_score=98.0)
+    told = {issue.rule: issue.message for issue in report.issues}
+    assert told["missing_values"].endswith("at least 95.0% complete, it is 94.9%")
+    assert "at least 98, it is 97.9 " in told["score"]
+
+
 def test_blank_text_is_found_and_is_not_missing():
     frame = pl.DataFrame({"city": ["Rome", " ", "", "Oslo"]})
     report = judge(frame, None)

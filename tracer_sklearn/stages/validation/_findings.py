@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -122,6 +123,11 @@ def share_of(count: int, total: int, *, of_nothing: float = 0.0) -> float:
     return count / total if total else of_nothing
 
 
+def floored(value: float) -> str:
+    """Write one decimal, rounded down: what misses a limit must not read as if it met it."""
+    return f"{math.floor(round(10.0 * value, 6)) / 10.0:.1f}"
+
+
 class _Judge:
     """One judgement of one frame."""
 
@@ -146,11 +152,14 @@ class _Judge:
         """Return the three parts of the score.
 
         No part rises, or rises by more than another falls, when a good cell is broken or cleared;
-        so a missing or invalid key names no row, and rules between fields look at valid cells.
+        so a missing or invalid key names no row, rules between fields look at valid cells, and a
+        column that one cell made unreadable holds nothing.
         """
         counted = [c for c in self.columns if self.schema is None or c.field is not None]
         figures = [self.profile.columns[column.name] for column in counted]
-        n_absent = len(self.absent.required) + len(self._critical_unreadable())
+        unread = self.absent.unreadable or {}
+        n_absent = len(self.absent.required)
+        n_absent += sum(self.schema is None or name in self.schema.names for name in unread)
         n_cells = self.n_rows * (len(counted) + n_absent)
         n_missing = sum(f.n_missing for f in figures) + n_absent * self.n_rows
         units = n_cells + (self.n_rows if self.profile.rules else 0)
@@ -164,7 +173,8 @@ class _Judge:
 
     def _critical_unreadable(self) -> list[str]:
         required = () if self.schema is None else self.schema.required
-        return [name for name in self.absent.unreadable or {} if name in required]
+        critical = {*required, *self.profile.key}
+        return [name for name in self.absent.unreadable or {} if name in critical]
 
     def column_quality(self, column: Column) -> ColumnQuality:
         figures = self.profile.columns[column.name]
@@ -279,8 +289,8 @@ class _Judge:
                 "score",
                 None,
                 self.n_rows,
-                f"the score must be at least {self.limits.min_score:g}, it is {self.score:.1f} "
-                f"({parts})",
+                f"the score must be at least {self.limits.min_score:g}, it is "
+                f"{floored(self.score)} ({parts})",
                 "mend the findings with the largest shares first",
             )
 
@@ -298,7 +308,7 @@ class _Judge:
             column.name,
             n_missing,
             f"{column.name!r} must be at least {self.limits.min_completeness:.1%} complete, it is "
-            f"{complete:.1%}",
+            f"{floored(100.0 * complete)}%",
             "find out why cells are missing; MissingValueImputer fills those of features"
             if n_missing < self.n_rows
             else "fill the column, or drop it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import narwhals.stable.v2 as nw
@@ -86,6 +86,7 @@ def profile_of(
     columns: Sequence[Column],
     schema: BlueprintSchema | None,
     *,
+    unreadable: Collection[str] = (),
     statistical: bool = True,
 ) -> Profile:
     """Measure a frame.
@@ -98,6 +99,8 @@ def profile_of(
         Its columns.
     schema : BlueprintSchema or None
         Key and rules between fields.
+    unreadable : collection of str, default=()
+        Further columns, of cells that could not be read: a key with one of them names no row.
     statistical : bool, default=True
         Whether constants, outliers, spellings and gaps are measured.
     """
@@ -107,7 +110,7 @@ def profile_of(
     # what breaks no rule need not be filtered again
     sound = {name for name, f in figures.items() if not f.n_missing and not f.n_invalid}
     by_name = {column.name: column for column in columns}
-    key = key_of(schema, by_name) if schema is not None else []
+    key = key_of(schema, [*by_name, *unreadable]) if schema is not None else []
     rules = _rules_between(schema, by_name, sound) if schema is not None else []
     found |= _rows_breaking(table, rules)
     keys = _usable_keys(table, by_name, key, sound)
@@ -153,11 +156,14 @@ def _rows_breaking(
 def _usable_keys(
     table: pl.DataFrame, columns: dict[str, Column], key: Sequence[str], sound: set[str]
 ) -> pl.DataFrame:
-    unsound = [columns[name].usable for name in key if name not in sound]
+    readable = [name for name in key if name in columns]
+    if len(readable) < len(key):
+        table = table.head(0)
+    unsound = [columns[name].usable for name in readable if name not in sound]
     rows = table.lazy()
     if unsound:
         rows = rows.filter(pl.all_horizontal(unsound))
-    return rows.select(columns[name].value.alias(name) for name in key).collect()
+    return rows.select(columns[name].value.alias(name) for name in readable).collect()
 
 
 def _n_distinct(keys: pl.DataFrame) -> int:

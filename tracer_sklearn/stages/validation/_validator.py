@@ -120,12 +120,12 @@ class DataValidator(Stage):
     key included, and 1 without a key. So no good cell can be broken or cleared and the score
     rise. Thresholds are conjunctive: a high score hides no critical column.
 
-    Null and NaN are missing. Infinite values break a rule everywhere. Dates are compared by day.
-    A constant column is one in which one value has a share of 1 (near-constant: .99). Quartiles
-    are linear (Hyndman and Fan's type 7), :math:`|z| > 3` needs 30 values. Gaps are looked for
-    where the target is a field of the schema, and are wider than 1.5 times the ninth decile of
-    all spaces between dates. MEDIUM and LOW findings are logged to "tracer_sklearn.validation"
-    at level INFO, by name and count.
+    Null and NaN are missing, and so are all cells of a column in ``unreadable_``. Infinite values
+    break a rule everywhere. Dates are compared by day. A constant column is one in which one
+    value has a share of 1 (near-constant: .99). Quartiles are linear (Hyndman and Fan's type 7),
+    :math:`|z| > 3` needs 30 values. Gaps are looked for where the target is a field of the
+    schema, and are wider than 1.5 times the ninth decile of all spaces between dates. MEDIUM and
+    LOW findings are logged to "tracer_sklearn.validation" at level INFO, by name and count.
 
     All engines give the same report: the rules run in Polars, patterns on its linear-time regular
     expressions. ``report(X)`` really checks lazy frames, in one query that brings the rows into
@@ -293,7 +293,7 @@ class DataValidator(Stage):
         table = table.with_columns(pl.col(pl.Null).cast(pl.Float64))
         columns = columns_of(table.schema, schema)
         statistical = "statistical" in self.checks
-        profile = profile_of(table, columns, schema, statistical=statistical)
+        profile = profile_of(table, columns, schema, unreadable=unreadable, statistical=statistical)
         absent = Absent(unreadable=unreadable)
         if schema is not None:
             known = {*table.columns, *unreadable}
