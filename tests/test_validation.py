@@ -389,6 +389,12 @@ def test_one_cell_of_another_kind_never_raises_the_score(column, schema):
         assert {i.rule for i in after.of("CRITICAL")} >= {"mixed_types", "key_not_unique"}
 
 
+def test_a_table_of_which_no_column_can_be_read_does_not_pass():
+    report = judge(pd.DataFrame({"note": [1, "two"] * 20}), None)
+    assert not report.passed
+    assert [issue.rule for issue in report.of("CRITICAL")] == ["unreadable"]
+
+
 def test_what_misses_a_limit_does_not_read_as_if_it_met_it():
     frame = pl.DataFrame({"spend": [None] * 501 + [1.5] * 9_499})
     report = judge(frame, None, min_score=98.0)

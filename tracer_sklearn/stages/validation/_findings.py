@@ -226,6 +226,11 @@ class _Judge:
         if names and not self.n_rows:
             message = "a table must have rows, this one has none"
             yield self._issue("CRITICAL", "no_rows", None, 0, message, "check its filters")
+        elif self.absent.unreadable and not names:  # without a readable column nothing was judged
+            message = "a table must have a column of one kind of cells, this one has none"
+            yield self._issue(
+                "CRITICAL", "unreadable", None, 0, message, "convert each column to one kind"
+            )
         for name in self.absent.optional:
             yield self._absent("LOW", "missing_optional", name, names)
         for name, reason in (self.absent.unreadable or {}).items():
