@@ -10,6 +10,7 @@ from .blueprints import (
     search_space,
 )
 from .exceptions import (
+    AccessDeniedError,
     ConstantColumnWarning,
     DataError,
     DataQualityWarning,
@@ -21,6 +22,7 @@ from .exceptions import (
     ParameterError,
     QualityError,
     ReferenceDateWarning,
+    RunError,
     SchemaError,
     StaleReferenceDateError,
     TracerError,
@@ -33,6 +35,7 @@ from .features.revenue import RevenueFeatures
 from .io.batches import iter_csv, scan_csv
 from .io.csv import Ingested, read_csv
 from .io.limits import IngestionLimits
+from .io.persistence import load, save
 from .io.report import IngestionReport
 from .io.tables import read_table
 from .io.writing import write_csv
@@ -67,6 +70,7 @@ from .tasks.splits import PurgedSnapshotSplit
 __version__: str
 
 __all__ = [
+    "AccessDeniedError",
     "BlueprintFit",
     "BlueprintSchema",
     "CategoryEncoder",
@@ -111,6 +115,7 @@ __all__ = [
     "ReadinessCheck",
     "ReferenceDateWarning",
     "RevenueFeatures",
+    "RunError",
     "SchemaError",
     "SchemaRegistry",
     "SnapshotAccount",
@@ -131,6 +136,7 @@ __all__ = [
     "inspection",
     "iter_csv",
     "leak_audit",
+    "load",
     "make_future_frame",
     "make_snapshots",
     "metrics",
@@ -139,6 +145,7 @@ __all__ = [
     "read_csv",
     "read_table",
     "revenue_projection_pipeline",
+    "save",
     "scan_csv",
     "search_space",
     "snapshot_account",

@@ -11,7 +11,9 @@
     │   │   └── MissingFieldsError(QualityError, SchemaError)
     │   └── StaleReferenceDateError
     ├── IngestionError(TracerError, ValueError)
-    └── MissingDependencyError(TracerError, ImportError)
+    ├── MissingDependencyError(TracerError, ImportError)
+    ├── RunError(TracerError, RuntimeError)
+    └── AccessDeniedError(TracerError, PermissionError)
 
     TracerWarning(UserWarning)
     ├── DataQualityWarning
@@ -31,6 +33,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 __all__ = [
+    "AccessDeniedError",
     "ConstantColumnWarning",
     "DataError",
     "DataQualityWarning",
@@ -42,6 +45,7 @@ __all__ = [
     "ParameterError",
     "QualityError",
     "ReferenceDateWarning",
+    "RunError",
     "SchemaError",
     "StaleReferenceDateError",
     "TracerError",
@@ -269,6 +273,58 @@ class MissingDependencyError(TracerError, ImportError):
             f"{feature}: its optional packages must be installed, they were not found; "
             f'run `pip install "tracer-sklearn[{extra}]"`.'
         )
+
+
+class RunError(TracerError, RuntimeError):
+    """A run of the service did not complete.
+
+    Attributes
+    ----------
+    run_id : str or None
+        The run.
+    stage : str or None
+        The stage in which it ended.
+    state : RunState or None
+        Everything known of the run.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        run_id: str | None = None,
+        stage: str | None = None,
+        state: object = None,
+    ) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.stage = stage
+        self.state = state
+
+
+class AccessDeniedError(TracerError, PermissionError):
+    """The access policy does not let a principal do this.
+
+    Attributes
+    ----------
+    principal, action : str or None
+        Who wanted to do what.
+    blueprint : str or None
+        To runs of which blueprint.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        principal: str | None = None,
+        action: str | None = None,
+        blueprint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.principal = principal
+        self.action = action
+        self.blueprint = blueprint
 
 
 class TracerWarning(UserWarning):

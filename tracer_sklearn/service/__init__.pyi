@@ -1,0 +1,25 @@
+"""What `tracer_sklearn.service` offers, by name and home; loaded on first use."""
+
+from .config import (
+    PipelineConfig,
+    PreprocessingConfig,
+    QualityThresholds,
+    RetentionPolicy,
+    RunLimits,
+    ValidationConfig,
+)
+from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
+
+__all__ = [
+    "PipelineConfig",
+    "PreprocessingConfig",
+    "QualityThresholds",
+    "RetentionPolicy",
+    "RunEvent",
+    "RunFailure",
+    "RunLimits",
+    "RunState",
+    "RunStatus",
+    "StageState",
+    "ValidationConfig",
+]
