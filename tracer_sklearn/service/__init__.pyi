@@ -9,6 +9,7 @@ from .config import (
     ValidationConfig,
 )
 from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
+from .uploads import safe_name, spooled
 
 __all__ = [
     "PipelineConfig",
@@ -22,4 +23,6 @@ __all__ = [
     "RunStatus",
     "StageState",
     "ValidationConfig",
+    "safe_name",
+    "spooled",
 ]
