@@ -21,7 +21,7 @@ from typing import Any
 from tracer_sklearn.service.jobs import Outcome
 from tracer_sklearn.service.workers import GLANCE_SECONDS, StageHeard, WorkerPool, stopped
 
-__all__ = ["close_own_workers", "run_by_executor", "run_in_worker"]
+__all__ = ["rest_own_workers", "run_by_executor", "run_in_worker"]
 
 CANCEL_MARK = "cancel"
 # How long a cancelled job may take to say that its worker is dead.
@@ -122,13 +122,12 @@ def run_by_executor(
         return Outcome.model_validate_json(answer)
 
 
-def close_own_workers() -> None:
+def rest_own_workers() -> None:
     """Stop the workers that jobs of executors left resting in this process."""
     with _POOLS_LOCK:
         pools = [pool for (pid, _), pool in _POOLS.items() if pid == os.getpid()]
-        _POOLS.clear()
     for pool in pools:
-        pool.close()
+        pool.dismiss_resting()
 
 
 def _own_pool(perform: str | None) -> WorkerPool:

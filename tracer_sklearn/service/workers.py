@@ -298,9 +298,16 @@ class WorkerPool:
         """Stop all workers."""
         with self._lock:
             self._is_closed = True
-            workers = [*self._resting, *self._working]
-            self._resting.clear()
-        for worker in workers:
+            working = list(self._working)
+        self.dismiss_resting()
+        for worker in working:
+            worker.kill()
+
+    def dismiss_resting(self) -> None:
+        """Stop the workers that rest; those at work go on."""
+        with self._lock:
+            resting, self._resting = self._resting, []
+        for worker in resting:
             worker.kill()
 
     def _started(self) -> Worker:
