@@ -140,7 +140,14 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
 
     Examples
     --------
-    See `save`.
+    >>> import tempfile, pathlib
+    >>> import tracer_sklearn as ts
+    >>> X, y = ts.datasets.make_daily_revenue(n_days=100, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "revenue.skops")
+    ...     ts.save(ts.revenue_projection_pipeline().fit(X, y), path)
+    ...     ts.load(path).transform(X.tail(1)).shape[0]
+    1
     """
     skops = _skops("load")
     file, manifest = _files("load", path)
