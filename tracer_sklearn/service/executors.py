@@ -61,7 +61,7 @@ def run_in_worker(
     """
     mark, told, over = _files(folder, attempt)
     try:
-        events = open(told, "ab", buffering=0)
+        events = told.open("ab", buffering=0)
     except FileNotFoundError:
         return stopped("Cancelled", "run: it was cancelled.").model_dump_json()
 

@@ -7,16 +7,16 @@ import glob
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from tracer_sklearn.exceptions import ParameterError
+from tracer_sklearn.service.locks import Cancelled, output_lock
 from tracer_sklearn.service.states import RunState, RunStatus
 
-__all__ = ["Target", "clear_run", "clear_strays"]
+__all__ = ["Target", "clear_dead", "clear_run", "clear_strays"]
 
 # Folders of unknown runs may belong to a store of another address; a day later nobody wants them.
 _STRAY_SECONDS = 86_400.0
@@ -30,41 +30,51 @@ class Target:
     ----------
     path : str or None
         The place.
-    was : tuple or None
-        What told the file there from others; None where there was none.
+    was_there : bool
+        Whether a file stood there.
     """
 
     path: str | None
-    was: tuple[int, int, int] | None
+    was_there: bool
 
     @classmethod
     def before(cls, path: str | None) -> Target:
         """Look at the place."""
-        return cls(path, None if path is None else _identity(path))
+        return cls(path, path is not None and os.path.lexists(path))
 
     def restore(self) -> None:
-        """Remove what a run without success put where nothing was.
+        """Remove what a run without success left; the lock of the output must be held.
 
         A worker may be stopped between putting its output in place and saying so. What stood
         there before is gone then; the new file is complete and stays.
         """
-        if self.path is not None and self.was is None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)
+        if self.path is None:
+            return
+        _remove(_parts(Path(os.path.realpath(self.path))))
+        if not self.was_there:
+            _remove([Path(self.path)])
 
 
-def clear_run(state: RunState, state_dir: Path, *, since: datetime | None) -> None:
-    """Remove what a run leaves: its folder, and where it did not complete, all it began."""
+def clear_run(state: RunState, state_dir: Path) -> None:
+    """Remove a run's folder, and where it did not complete, the pipeline that it began."""
     shutil.rmtree(state_dir / "work" / state.run_id, ignore_errors=True)
     if state.status is RunStatus.COMPLETED:
         return
-    pipelines = state_dir / "pipelines"
-    _remove(pipelines / f"{state.run_id}.{ending}" for ending in ("skops", "json"))
-    _remove(_parts(pipelines / f"{state.run_id}.skops", None))
-    _remove(_parts(pipelines / f"{state.run_id}.json", None))
+    for ending in ("skops", "json"):
+        path = state_dir / "pipelines" / f"{state.run_id}.{ending}"
+        _remove([path, *_parts(path)])
+
+
+def clear_dead(state: RunState, state_dir: Path) -> None:
+    """Remove all that a run of a dead process left; a complete output stays."""
+    clear_run(state, state_dir)
     if state.output.path is not None:
-        began = since or state.started_at or state.created_at
-        _remove(_parts(Path(os.path.realpath(state.output.path)), began))
+        # where another run holds the lock, that one is at work on the same output now
+        with (
+            contextlib.suppress(Cancelled),
+            output_lock(state_dir / "locks", state.output.path, lambda: True),
+        ):
+            _remove(_parts(Path(os.path.realpath(state.output.path))))
 
 
 def clear_strays(state_dir: Path, store: Any) -> None:
@@ -78,22 +88,10 @@ def clear_strays(state_dir: Path, store: Any) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _identity(path: str) -> tuple[int, int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino, found.st_mtime_ns
-
-
-def _parts(target: Path, since: datetime | None) -> Iterable[Path]:
-    """Give the unfinished files that `written_whole` makes beside a target, not older ones."""
+def _parts(target: Path) -> Iterable[Path]:
+    """Give the unfinished files that `written_whole` makes beside a target."""
     pattern = f".{glob.escape(target.name[:100])}.{'[0-9a-f]' * 16}.part"
-    for part in target.parent.glob(pattern):
-        with contextlib.suppress(FileNotFoundError):
-            # two seconds: file systems keep coarse times
-            if since is None or part.stat().st_mtime >= since.timestamp() - 2:
-                yield part
+    return list(target.parent.glob(pattern))
 
 
 def _remove(paths: Iterable[Path]) -> None:

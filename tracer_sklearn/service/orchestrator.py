@@ -2,154 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import contextlib
-import logging
 import os
-import queue
-import shutil
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+import weakref
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
 
-import tracer_sklearn
-from tracer_sklearn._params import fail
-from tracer_sklearn.exceptions import MissingDependencyError
-from tracer_sklearn.service.config import PipelineConfig
-from tracer_sklearn.service.executors import rest_own_workers, run_by_executor
+from tracer_sklearn._params import check_integer
 from tracer_sklearn.service.failures import failure_of
-from tracer_sklearn.service.frames import data_set
-from tracer_sklearn.service.happenings import EventLog
-from tracer_sklearn.service.jobs import Job, Outcome
-from tracer_sklearn.service.leftovers import Target, clear_run, clear_strays
-from tracer_sklearn.service.locks import Cancelled, output_lock
-from tracer_sklearn.service.states import RunEvent, RunState, RunStatus, StageState, now
-from tracer_sklearn.service.transitions import (
-    begun,
-    cancelled,
-    failed,
-    finished,
-    next_attempt,
-    share_done,
-    with_stage,
+from tracer_sklearn.service.machinery import Machinery, Retrying
+from tracer_sklearn.service.states import RunEvent, RunState
+from tracer_sklearn.service.tasks import (
+    Finished,
+    Ledger,
+    Memory,
+    OnEvent,
+    Run,
+    Task,
+    Trail,
+    event_of,
 )
+from tracer_sklearn.service.transitions import begun, cancelled, failed
 from tracer_sklearn.service.workers import WorkerPool
 
-__all__ = ["Finished", "PipelineOrchestrator", "Task"]
-
-_LOGGER = logging.getLogger("tracer_sklearn.service")
-
-OnEvent = Callable[[RunEvent], object]
-
-
-class Ledger(Protocol):
-    """What keeps the states of runs: `RunStore`, or something like it."""
-
-    def create(self, state: RunState) -> None:
-        """Keep a new run."""
-
-    def save(self, state: RunState) -> None:
-        """Keep what a run has become."""
-
-    def get(self, run_id: str) -> RunState:
-        """Return a run."""
-
-    def recover(self) -> list[RunState]:
-        """Mark the runs of dead processes FAILED, and return them."""
-
-
-class Trail(Protocol):
-    """What keeps the audit trail: `AuditTrail`, or something like it."""
-
-    def append(self, action: str, **about: Any) -> object:
-        """Add an entry."""
-
-
-class Memory(Protocol):
-    """What remembers results of earlier runs."""
-
-    def recall(self, task: Task, state: RunState) -> Finished | None:
-        """Return the result of the same work, as that of this run."""
-
-    def remember(self, task: Task, done: Finished, folder: Path) -> None:
-        """Keep a result."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One run, as it is asked for.
-
-    Parameters
-    ----------
-    state : RunState
-        Its first state, PENDING.
-    path : str
-        The file.
-    config : PipelineConfig
-        What to do with it.
-    on_event : callable or None
-        Gets every `RunEvent` of it, in the thread that runs it.
-    """
-
-    state: RunState
-    path: str
-    config: PipelineConfig
-    on_event: OnEvent | None = None
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A run that ended.
-
-    Parameters
-    ----------
-    state : RunState
-        As it ended.
-    data : polars.DataFrame or None
-        The data set, mapped from its file; None where there is none.
-    """
-
-    state: RunState
-    data: Any = None
-
-
-@dataclass(eq=False)
-class _Run:
-    task: Task
-    state: RunState
-    future: Future[Finished] = field(default_factory=Future)
-    # Set when it shall stop; asked for at every place where it may wait.
-    stop: threading.Event = field(default_factory=threading.Event)
-    why: str = "the run was cancelled."
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    is_taken: bool = False
-    checksum: str | None = None
-
-    def check(self) -> None:
-        if self.stop.is_set():
-            raise Cancelled
-
-
-@dataclass(eq=False)
-class _Machinery:
-    """What runs share while an orchestrator is started."""
-
-    pool: WorkerPool
-    events: EventLog = field(default_factory=EventLog)
-    waiting: queue.SimpleQueue[_Run | None] = field(default_factory=queue.SimpleQueue)
-    runs: dict[str, _Run] = field(default_factory=dict)
-    ended: OrderedDict[str, Finished] = field(default_factory=OrderedDict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    is_closed: bool = False
-
+__all__ = ["PipelineOrchestrator"]
 
 _STARTING = threading.Lock()
-# Ended runs whose data sets are held for those who come for them. They are mapped files.
-_HELD = 50
 
 
 class PipelineOrchestrator:
@@ -214,7 +98,7 @@ class PipelineOrchestrator:
         self.memory = memory
         self.on_event = on_event
         self.perform = perform
-        self._parts: dict[str, _Machinery] = {}
+        self._parts: dict[str, Machinery] = {}
 
     # ------------------------------------------------------------------------------ its life
 
@@ -229,32 +113,29 @@ class PipelineOrchestrator:
         with _STARTING:
             if self._parts:
                 return []
-            for name in ("work", "pipelines", "locks"):
-                (Path(self.state_dir) / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-            dead = self.store.recover()
-            for state in dead:
-                clear_run(state, Path(self.state_dir), since=None)
-                self._note("run.recovered", state)
-            clear_strays(Path(self.state_dir), self.store)
-            cores = os.cpu_count() or 1
-            # pools of more threads than cores wait for one another
-            share = str(max(1, cores // self.max_concurrent))
-            environment = {} if "OMP_NUM_THREADS" in os.environ else {"OMP_NUM_THREADS": share}
-            machinery = _Machinery(
-                WorkerPool(
-                    size=self.max_concurrent, perform=self.perform, environment=environment
-                )
+            check_integer("PipelineOrchestrator", "max_concurrent", self.max_concurrent, low=1)
+            check_integer("PipelineOrchestrator", "attempts", self.attempts, low=1)
+            machinery = Machinery(
+                store=self.store,
+                audit=self.audit,
+                state_dir=Path(self.state_dir).absolute(),
+                size=self.max_concurrent,
+                executor=self.executor,
+                retrying=Retrying(
+                    self.attempts, self.first_wait_seconds, self.longest_wait_seconds
+                ),
+                memory=self.memory,
+                on_event=self.on_event,
+                perform=self.perform,
+                pool=WorkerPool(
+                    size=self.max_concurrent,
+                    perform=self.perform,
+                    environment=_threads(self.max_concurrent),
+                ),
             )
-            for number in range(self.max_concurrent):
-                threading.Thread(
-                    target=_serve,
-                    args=(self, machinery),
-                    name=f"tracer-run-{number}",
-                    daemon=True,  # a script that ends does not wait for runs it forgot
-                ).start()
-            if self.executor is None:
-                machinery.pool.warm()
+            dead = machinery.start()
             self._parts["machinery"] = machinery
+            _STARTED.add(self)
             return dead
 
     def close(self, timeout_seconds: float = 0.0) -> None:
@@ -269,7 +150,7 @@ class PipelineOrchestrator:
         if machinery is None:
             return
         with machinery.lock:
-            machinery.is_closed = True
+            machinery.closed.set()
             runs = list(machinery.runs.values())
         deadline = time.monotonic() + timeout_seconds
         for run in runs:
@@ -280,10 +161,8 @@ class PipelineOrchestrator:
         for run in runs:
             with contextlib.suppress(Exception):
                 run.future.result(5.0)
-        for _ in range(self.max_concurrent):
-            machinery.waiting.put(None)
-        machinery.pool.close()
-        rest_own_workers()
+        machinery.stop()
+        _STARTED.discard(self)
         self._parts.pop("machinery", None)
 
     # ------------------------------------------------------------------------------ its tasks
@@ -296,23 +175,44 @@ class PipelineOrchestrator:
         concurrent.futures.Future
             Holds the `Finished` run, however it ended. It never raises.
         """
+        future = self.announce(task)
+        self.enqueue(task.state.run_id)
+        return future
+
+    def announce(self, task: Task) -> Future[Finished]:
+        """Record a task as PENDING whose file is still coming; `enqueue` or `give_up` follows."""
         machinery = self._machinery()
-        run = _Run(task, task.state)
+        run = Run(task, task.state)
         with machinery.lock:
-            if machinery.is_closed:
+            if machinery.closed.is_set():
                 raise RuntimeError("PipelineOrchestrator: it must be open, it is closed; make one.")
             machinery.runs[run.state.run_id] = run
             machinery.events.open(run.state.run_id)
         try:
             self.store.create(run.state)
-            self._note("run.created", run.state)
+            machinery.note("run.created", run.state)
         except BaseException:
             machinery.runs.pop(run.state.run_id, None)
             machinery.events.end(run.state.run_id)
             raise
-        self._tell_run(run)
-        machinery.waiting.put(run)
+        machinery.tell_run(run)
         return run.future
+
+    def enqueue(self, run_id: str, path: str | None = None) -> None:
+        """Let an announced task run, with the file that has come."""
+        machinery = self._machinery()
+        run = machinery.runs.get(run_id)
+        if run is not None:  # otherwise it was cancelled
+            if path is not None:
+                run.task = replace(run.task, path=path)
+            machinery.waiting.put(run)
+
+    def give_up(self, run_id: str, error: BaseException) -> None:
+        """End an announced task as FAILED: its file did not come."""
+        machinery = self._machinery()
+        run = machinery.runs.get(run_id)
+        if run is not None and run.take():
+            machinery.end(run, failed(begun(run.state), failure_of(error, "ingestion")))
 
     def cancel(self, run_id: str, why: str = "the run was cancelled.") -> bool:
         """Stop a run wherever it is; from any thread, not from an event loop.
@@ -330,10 +230,8 @@ class PipelineOrchestrator:
             if not run.stop.is_set():
                 run.why = why
                 run.stop.set()
-            is_mine = not run.is_taken
-            run.is_taken = True
-        if is_mine:  # still waiting for a thread: this one ends it
-            self._end(run, cancelled(run.state, run.why))
+        if run.take():  # it still waits for a thread: this one ends it
+            machinery.end(run, cancelled(run.state, run.why))
         return True
 
     def future(self, run_id: str) -> Future[Finished]:
@@ -358,10 +256,9 @@ class PipelineOrchestrator:
             async for event in log.follow(run_id):
                 yield event
             return
-        import asyncio
 
         state = await asyncio.to_thread(self.store.get, run_id)
-        yield _event_of(state)
+        yield event_of(state)
 
     @property
     def worker_pids(self) -> list[int]:
@@ -369,229 +266,26 @@ class PipelineOrchestrator:
         machinery = self._parts.get("machinery")
         return [] if machinery is None else machinery.pool.pids
 
-    # ------------------------------------------------------------------------------ one run
-
-    def _execute(self, run: _Run) -> None:
-        with run.lock:
-            if run.is_taken:  # cancelled while it waited
-                return
-            run.is_taken = True
-        data = None
-        try:
-            run.state = begun(run.state)
-            self.store.save(run.state)
-            self._note("run.started", run.state)
-            self._tell_run(run)
-            run.check()
-            target = run.state.output.path
-            if target is None:
-                data = self._worked(run)
-            else:
-                with output_lock(Path(self.state_dir) / "locks", target, run.stop.is_set):
-                    data = self._worked(run)
-        except Cancelled:
-            self._end(run, cancelled(run.state, run.why))
-        except BaseException as error:
-            _LOGGER.debug("run %s failed", run.state.run_id, exc_info=True)
-            self._end(run, failed(run.state, failure_of(error, None)))
-        else:
-            self._end(run, run.state, data)
-
-    def _worked(self, run: _Run) -> Any:
-        """Do the work, record how it ended, and return the data set."""
-        target = Target.before(run.state.output.path)
-        try:
-            recalled = None if self.memory is None else self.memory.recall(run.task, run.state)
-            run.check()
-            if recalled is None:
-                recalled = self._attempted(run)
-            if recalled.state.status is RunStatus.COMPLETED:
-                self.store.save(recalled.state)  # its output is in place: see the class's notes
-            run.state = recalled.state
-        except BaseException:
-            target.restore()
-            raise
-        if run.state.status is not RunStatus.COMPLETED:
-            target.restore()
-        return recalled.data
-
-    def _attempted(self, run: _Run) -> Finished:
-        tenacity = _tenacity()
-
-        def told(attempt: Any) -> None:
-            outcome = attempt.outcome.result()
-            self._note("run.retried", run.state, error=outcome.error.type)
-            wait = attempt.next_action.sleep
-            self._tell(
-                run, "retry", f"attempt {run.state.attempts} failed: {outcome.error.type}; the "
-                f"next one begins in {wait:.1f} seconds"
-            )
-
-        outcome: Outcome = tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.attempts),
-            wait=tenacity.wait_exponential_jitter(
-                initial=self.first_wait_seconds,
-                max=self.longest_wait_seconds,
-                jitter=self.first_wait_seconds,
-            ),
-            retry=tenacity.retry_if_result(_may_succeed_later),
-            sleep=run.stop.wait,
-            before_sleep=told,
-            retry_error_callback=lambda attempt: attempt.outcome.result(),
-        )(self._attempt, run)
-        if outcome.error is not None and outcome.error.type == "Cancelled":
-            raise Cancelled
-        state = finished(run.state, outcome)
-        data = None
-        if state.status is RunStatus.COMPLETED and outcome.data_path is not None:
-            data = data_set(outcome.data_path)
-        return Finished(state, data)
-
-    def _attempt(self, run: _Run) -> Outcome:
-        run.check()
-        machinery = self._machinery()
-        run.state = next_attempt(run.state)
-        folder = Path(self.state_dir) / "work" / run.state.run_id
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        pipeline = Path(self.state_dir) / "pipelines" / f"{run.state.run_id}.skops"
-        limits = run.task.config.limits
-        job = Job(
-            run_id=run.state.run_id,
-            blueprint=run.state.blueprint,
-            source=run.task.path,
-            source_name=run.state.source,
-            source_checksum=run.state.source_checksum,
-            config=run.task.config,
-            fitted=run.state.fitted,
-            output=run.state.output.path,
-            folder=str(folder),
-            pipeline_path=None if run.state.fitted else str(pipeline),
-            attempt=run.state.attempts,
-        )
-
-        def on_stage(name: str, told: str) -> None:
-            run.state = with_stage(run.state, name, told)
-            stage: StageState = getattr(run.state, name)
-            if stage.status is RunStatus.IN_PROGRESS:  # ends are saved with the next beginning
-                self.store.save(run.state)
-            self._tell(run, "stage", f"{name} {stage.status}", name)
-
-        options: dict[str, Any] = {
-            "on_stage": on_stage,
-            "cancelled": run.stop.is_set,
-            "timeout_seconds": limits.timeout_seconds,
-            "memory_mb": limits.memory_mb,
-        }
-        if self.executor is None:
-            return machinery.pool.run(job.model_dump_json(), **options)
-        return run_by_executor(
-            self.executor,
-            job.model_dump_json(),
-            folder=str(folder),
-            attempt=run.state.attempts,
-            perform=self.perform,
-            **options,
-        )
-
-    def _end(self, run: _Run, state: RunState, data: Any = None) -> None:
-        """Record the end of a run, clear what it left, and tell all who wait."""
-        machinery = self._machinery()
-        run.state = state
-        since = state.started_at
-        if state.status is RunStatus.COMPLETED:
-            if self.memory is not None and not state.from_cache:
-                with _tolerated("its result is not remembered"):
-                    folder = Path(self.state_dir) / "work" / state.run_id
-                    self.memory.remember(run.task, Finished(state, data), folder)
-        with _tolerated("its working files stay until the next start"):
-            clear_run(state, Path(self.state_dir), since=since)
-        with _tolerated("its end is not recorded; the next start records it"):
-            if state.status is not RunStatus.COMPLETED:
-                self.store.save(state)
-            self._note(f"run.{state.status.lower()}", state)
-        with machinery.lock:
-            machinery.ended[state.run_id] = Finished(state, data)
-            machinery.runs.pop(state.run_id, None)
-            while len(machinery.ended) > _HELD:
-                machinery.ended.popitem(last=False)
-        self._tell_run(run)
-        machinery.events.end(state.run_id)
-        run.future.set_result(Finished(state, data))
-
-    # ------------------------------------------------------------------------------ telling
-
-    def _machinery(self) -> _Machinery:
+    def _machinery(self) -> Machinery:
         machinery = self._parts.get("machinery")
         if machinery is None:
             raise RuntimeError("PipelineOrchestrator: it must be started; call `start` first.")
         return machinery
 
-    def _note(self, action: str, state: RunState, **details: Any) -> None:
-        if self.audit is not None:
-            if state.error is not None:
-                details = {"error": state.error.type, "stage": state.error.stage, **details}
-            self.audit.append(
-                action,
-                run_id=state.run_id,
-                principal=state.principal,
-                blueprint=state.blueprint,
-                details={"status": str(state.status), "attempts": state.attempts, **details},
-            )
 
-    def _tell_run(self, run: _Run) -> None:
-        self._tell(run, "run", f"run {run.state.status}")
-
-    def _tell(self, run: _Run, kind: Any, message: str, stage: str | None = None) -> None:
-        event = _event_of(run.state, kind, message, stage)
-        self._machinery().events.tell(event)
-        for listener in (run.task.on_event, self.on_event):
-            if listener is not None:
-                with _tolerated("a callback failed"):
-                    listener(event)
+def _threads(n_workers: int) -> dict[str, str]:
+    """Share the cores among the workers: threads that outnumber them wait for one another."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return {}
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // n_workers))}
 
 
-def _serve(orchestrator: PipelineOrchestrator, machinery: _Machinery) -> None:
-    while (run := machinery.waiting.get()) is not None:
-        try:
-            orchestrator._execute(run)
-        except BaseException as error:  # a thread less would be a run less, for ever
-            _LOGGER.exception("run %s could not be ended", run.state.run_id)
-            if not run.future.done():
-                run.future.set_exception(error)
+_STARTED: weakref.WeakSet[PipelineOrchestrator] = weakref.WeakSet()
 
 
-def _event_of(
-    state: RunState, kind: Any = "run", message: str = "", stage: str | None = None
-) -> RunEvent:
-    about: StageState | RunState = state if stage is None else getattr(state, stage)
-    return RunEvent(
-        run_id=state.run_id,
-        at=now(),
-        kind=kind,
-        status=about.status,
-        stage=stage,
-        state={} if stage is None else about.model_dump(mode="json"),
-        share=share_done(state),
-        message=message or f"run {state.status}",
-    )
-
-
-def _may_succeed_later(outcome: Outcome) -> bool:
-    return outcome.error is not None and outcome.error.transient
-
-
-@contextlib.contextmanager
-def _tolerated(what: str) -> Any:
-    """Go on where something beside the run fails, and say so in the log."""
-    try:
-        yield
-    except Exception as error:
-        _LOGGER.warning("%s: %s", what, type(error).__name__, exc_info=True)
-
-
-def _tenacity() -> Any:
-    try:
-        import tenacity
-    except ModuleNotFoundError:
-        raise MissingDependencyError.from_extra("service", "service") from None
-    return tenacity
+@atexit.register
+def _close_all() -> None:
+    """Cancel what is still under way when the program ends, so that its record says so."""
+    for orchestrator in list(_STARTED):
+        with contextlib.suppress(Exception):
+            orchestrator.close()

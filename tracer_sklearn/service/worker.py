@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
-import errno
 import gc
 import importlib
 import json
@@ -23,10 +22,11 @@ import threading
 from collections.abc import Callable
 from typing import IO, Any
 
+from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.jobs import Emit, Job, Outcome
-from tracer_sklearn.service.states import RunFailure, StageState
+from tracer_sklearn.service.states import StageState
 
-__all__ = ["is_transient", "main"]
+__all__ = ["main"]
 
 PERFORM = "tracer_sklearn.service.work:perform"
 
@@ -42,36 +42,8 @@ _PRELOADED = (
     "skops.io",
 )
 
-# What a quiet moment or another try may mend. A full disk, a missing file and a denied one stay.
-_PASSING = {
-    errno.EAGAIN,
-    errno.EBUSY,
-    errno.ECONNABORTED,
-    errno.ECONNREFUSED,
-    errno.ECONNRESET,
-    errno.EHOSTUNREACH,
-    errno.EINTR,
-    errno.EIO,
-    errno.EMFILE,
-    errno.ENETDOWN,
-    errno.ENETUNREACH,
-    errno.ENFILE,
-    errno.ENOLCK,
-    errno.ENOMEM,
-    errno.EPIPE,
-    errno.ESTALE,
-    errno.ETIMEDOUT,
-}
-
 Perform = Callable[[Job, Emit], Outcome]
 Say = Callable[[dict[str, Any]], None]
-
-
-def is_transient(error: BaseException) -> bool:
-    """Tell whether the same work may succeed when it is tried again."""
-    if isinstance(error, OSError):
-        return error.errno in _PASSING
-    return isinstance(error, MemoryError)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -118,20 +90,7 @@ def _performed(perform: Perform, line: bytes, say: Say) -> Outcome:
     except BrokenPipeError:
         raise
     except Exception as error:
-        # `perform` accounts for everything it knows of, so this is a defect or the machine. The
-        # words of an unknown error may hold values of the data; those of the system do not.
-        told = isinstance(error, OSError) and error.strerror
-        return Outcome(
-            error=RunFailure(
-                category="processing",
-                type=type(error).__name__,
-                message=(
-                    f"worker: every error must be accounted for, found {type(error).__name__}"
-                    f"{f' ({told})' if told else ''}; if it comes again, report it."
-                ),
-                transient=is_transient(error),
-            )
-        )
+        return Outcome(error=failure_of(error, None))  # a defect, or the machine
 
 
 def _found(name: str) -> Perform:
@@ -181,8 +140,6 @@ def _give_memory_back() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)  # of glibc
-        with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as peak:
-            peak.write("5")  # the next job has a peak of its own
 
 
 if __name__ == "__main__":
