@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from tracer_sklearn.io._table import as_library
 
@@ -18,9 +19,10 @@ def data_set(source: str | os.PathLike[str] | bytes) -> pl.DataFrame:
     A path is mapped, not read: the file may be unlinked at once, and its pages count as memory
     only while they are used.
     """
-    if isinstance(source, bytes):
-        return pl.read_ipc(source)
-    return pl.read_ipc(source, memory_map=True)
+    content = source if isinstance(source, bytes) else pa.memory_map(os.fspath(source))
+    frame = pl.from_arrow(pa.ipc.open_file(content).read_all())
+    assert isinstance(frame, pl.DataFrame)
+    return frame
 
 
 def in_library(frame: pl.DataFrame, library: str) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tracer_sklearn.exceptions import MissingDependencyError
 from tracer_sklearn.service.executors import rest_own_workers, run_by_executor
@@ -182,9 +182,10 @@ class Machinery:
         if digest is None:  # the worker says why the file cannot be read
             return None
         run.state = run.state.model_copy(update={"source_checksum": digest})
+        known: Finished | None = None
         with tolerated("earlier results cannot be asked for"):
-            return self.memory.recall(run.task, run.state)
-        return None
+            known = self.memory.recall(run.task, run.state)
+        return known
 
     def _attempted(self, run: Run) -> Finished:
         tenacity = _tenacity()
