@@ -1,5 +1,6 @@
 """What `tracer_sklearn.service` offers, by name and home; loaded on first use."""
 
+from .audit import AuditEntry, AuditTrail, AuditVerdict
 from .config import (
     PipelineConfig,
     PreprocessingConfig,
@@ -9,9 +10,13 @@ from .config import (
     ValidationConfig,
 )
 from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
+from .store import RunStore
 from .uploads import safe_name, spooled
 
 __all__ = [
+    "AuditEntry",
+    "AuditTrail",
+    "AuditVerdict",
     "PipelineConfig",
     "PreprocessingConfig",
     "QualityThresholds",
@@ -21,6 +26,7 @@ __all__ = [
     "RunLimits",
     "RunState",
     "RunStatus",
+    "RunStore",
     "StageState",
     "ValidationConfig",
     "safe_name",
