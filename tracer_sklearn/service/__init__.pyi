@@ -8,10 +8,19 @@ from .config import (
     RunLimits,
     ValidationConfig,
 )
+from .services import (
+    DataIngestionService,
+    DataPreprocessingService,
+    DataValidationService,
+    aread_csv,
+)
 from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
 from .uploads import safe_name, spooled
 
 __all__ = [
+    "DataIngestionService",
+    "DataPreprocessingService",
+    "DataValidationService",
     "PipelineConfig",
     "PreprocessingConfig",
     "QualityThresholds",
@@ -23,6 +32,7 @@ __all__ = [
     "RunStatus",
     "StageState",
     "ValidationConfig",
+    "aread_csv",
     "safe_name",
     "spooled",
 ]
