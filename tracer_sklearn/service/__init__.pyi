@@ -9,6 +9,12 @@ from .config import (
     RunLimits,
     ValidationConfig,
 )
+from .services import (
+    DataIngestionService,
+    DataPreprocessingService,
+    DataValidationService,
+    aread_csv,
+)
 from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
 from .store import RunStore
 from .uploads import safe_name, spooled
@@ -17,6 +23,9 @@ __all__ = [
     "AuditEntry",
     "AuditTrail",
     "AuditVerdict",
+    "DataIngestionService",
+    "DataPreprocessingService",
+    "DataValidationService",
     "PipelineConfig",
     "PreprocessingConfig",
     "QualityThresholds",
@@ -29,6 +38,7 @@ __all__ = [
     "RunStore",
     "StageState",
     "ValidationConfig",
+    "aread_csv",
     "safe_name",
     "spooled",
 ]

@@ -10,6 +10,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -19,7 +20,7 @@ from tracer_sklearn.io.limits import IngestionLimits
 
 __all__ = ["ByteStream", "safe_name", "spooled"]
 
-CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 _NAMELESS = "upload"
 # File systems allow 255; the file of an upload gets a prefix, its output another ending.
@@ -105,6 +106,7 @@ async def spooled(
     *,
     limits: IngestionLimits | None = None,
     content_length: int | None = None,
+    chunk_size: int = _CHUNK_BYTES,
 ) -> Path:
     r"""Write a stream to a private file, chunk by chunk, under limits, beside the event loop.
 
@@ -123,6 +125,8 @@ async def spooled(
         to is counted by the reader. None for the defaults.
     content_length : int or None, default=None
         How many bytes were announced; None where nobody said.
+    chunk_size : int, default=1048576
+        How many bytes ``read`` is asked for at once. They are written a megabyte at a time.
 
     Returns
     -------
@@ -151,31 +155,32 @@ async def spooled(
     """
     name = safe_name(filename)
     most = (limits or IngestionLimits()).max_bytes
+    check_integer("upload", "chunk_size", chunk_size, low=1)
     if content_length is not None:
         check_integer("upload", "content_length", content_length, low=0)
         _refuse_more(name, content_length, most, None)
     file = _PrivateFile(os.path.join(os.fspath(folder), f"upload-{secrets.token_hex(8)}-{name}"))
     try:
-        await _finished(file.open)
+        await finished(file.open)
         total = 0
         waiting: list[bytes] = []
         held = 0
-        async for chunk in _chunks(file_stream, name):
+        async for chunk in _chunks(file_stream, name, chunk_size):
             total += len(chunk)
             _refuse_more(name, total, most, content_length)
             waiting.append(chunk)
             held += len(chunk)
-            if held >= CHUNK_BYTES:  # a thread for each 64 kB of a socket would cost more
-                await _finished(file.write, waiting)
+            if held >= _CHUNK_BYTES:  # a thread for each 64 kB of a socket would cost more
+                await finished(file.write, waiting)
                 waiting, held = [], 0
-        await _finished(file.write, waiting)
-        await _finished(file.close)
+        await finished(file.write, waiting)
+        await finished(file.close)
         if content_length is not None and total < content_length:
             raise IngestionError.from_reason(
                 name, f"it ended after {total:,} of {content_length:,} bytes", "send it again"
             )
     except BaseException:
-        await _finished(file.discard)
+        await finished(file.discard)
         raise
     return Path(file.path)
 
@@ -222,7 +227,7 @@ class _PrivateFile:
                 os.unlink(self.path)
 
 
-async def _finished(function: Callable[..., Any], *arguments: Any) -> Any:
+async def finished(function: Callable[..., Any], *arguments: Any) -> Any:
     """Run in a thread, and wait for its end even when cancelled: nothing pulls a thread back."""
     # Not `to_thread`, a task of its own: a loop that ends would cancel it and not wait.
     work = asyncio.get_running_loop().run_in_executor(None, function, *arguments)
@@ -238,36 +243,37 @@ async def _finished(function: Callable[..., Any], *arguments: Any) -> Any:
     return work.result()
 
 
-async def _chunks(stream: Any, name: str) -> AsyncIterator[bytes]:
+async def _chunks(stream: Any, name: str, size: int) -> AsyncIterator[bytes]:
     """Yield the bytes of any kind of stream; a blocking one is read in a thread."""
     if isinstance(stream, bytes | bytearray | memoryview):
         yield bytes(stream)
         return
     if isinstance(stream, str | os.PathLike):
         raise _no_stream(name, stream)
-    if callable(read := getattr(stream, "read", None)):
-        # What iterates asynchronously also reads so, though not always by a coroutine function.
-        asynchronous = inspect.iscoroutinefunction(read) or hasattr(stream, "__aiter__")
-        while chunk := _as_bytes(name, await _read(read, asynchronous=asynchronous)):
+    read = getattr(stream, "read", None)
+    # What iterates asynchronously also reads so, though not always by a coroutine function.
+    if callable(read) and (inspect.iscoroutinefunction(read) or hasattr(stream, "__aiter__")):
+        while chunk := _as_bytes(name, await read(size)):
             yield chunk
     elif hasattr(stream, "__aiter__"):
         async for chunk in stream:
             yield _as_bytes(name, chunk)
-    elif hasattr(stream, "__iter__"):
-        chunks = iter(stream)
-        while (chunk := await asyncio.to_thread(_next, chunks)) is not None:
-            yield _as_bytes(name, chunk)
+    elif callable(read) or hasattr(stream, "__iter__"):
+        rest = iter(partial(read, size), b"") if callable(read) else iter(stream)
+        while chunk := await asyncio.to_thread(_next_chunk, rest, name):
+            yield chunk
     else:
         raise _no_stream(name, stream)
 
 
-def _next(chunks: Iterator[Any]) -> Any:
-    return next(chunks, None)  # no future carries a StopIteration
-
-
-async def _read(read: Callable[[int], Any], *, asynchronous: bool) -> Any:
-    found = read(CHUNK_BYTES) if asynchronous else await asyncio.to_thread(read, CHUNK_BYTES)
-    return await found if inspect.isawaitable(found) else found
+def _next_chunk(pieces: Iterator[Any], name: str) -> bytes:
+    """Join pieces until a thread was worth its while; empty at the end."""
+    joined = bytearray()
+    for piece in pieces:
+        joined += _as_bytes(name, piece)
+        if len(joined) >= _CHUNK_BYTES:
+            break
+    return bytes(joined)
 
 
 def _as_bytes(name: str, chunk: object) -> bytes:
