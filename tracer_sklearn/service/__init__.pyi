@@ -9,6 +9,8 @@ from .config import (
     RunLimits,
     ValidationConfig,
 )
+from .orchestrator import PipelineOrchestrator
+from .pipeline import DataPipeline
 from .services import (
     DataIngestionService,
     DataPreprocessingService,
@@ -24,9 +26,11 @@ __all__ = [
     "AuditTrail",
     "AuditVerdict",
     "DataIngestionService",
+    "DataPipeline",
     "DataPreprocessingService",
     "DataValidationService",
     "PipelineConfig",
+    "PipelineOrchestrator",
     "PreprocessingConfig",
     "QualityThresholds",
     "RetentionPolicy",
