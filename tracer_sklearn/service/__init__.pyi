@@ -1,6 +1,8 @@
 """What `tracer_sklearn.service` offers, by name and home; loaded on first use."""
 
+from .access import RolePolicy
 from .audit import AuditEntry, AuditTrail, AuditVerdict
+from .cache import CachedResult, ResultCache, cache_key, open_cache
 from .config import (
     PipelineConfig,
     PreprocessingConfig,
@@ -9,6 +11,7 @@ from .config import (
     RunLimits,
     ValidationConfig,
 )
+from .retention import Swept
 from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
 from .store import RunStore
 
@@ -16,10 +19,13 @@ __all__ = [
     "AuditEntry",
     "AuditTrail",
     "AuditVerdict",
+    "CachedResult",
     "PipelineConfig",
     "PreprocessingConfig",
     "QualityThresholds",
+    "ResultCache",
     "RetentionPolicy",
+    "RolePolicy",
     "RunEvent",
     "RunFailure",
     "RunLimits",
@@ -27,5 +33,8 @@ __all__ = [
     "RunStatus",
     "RunStore",
     "StageState",
+    "Swept",
     "ValidationConfig",
+    "cache_key",
+    "open_cache",
 ]
