@@ -1,6 +1,8 @@
 """What `tracer_sklearn.service` offers, by name and home; loaded on first use."""
 
+from .access import RolePolicy
 from .audit import AuditEntry, AuditTrail, AuditVerdict
+from .cache import CachedResult, ResultCache, cache_key, open_cache
 from .config import (
     PipelineConfig,
     PreprocessingConfig,
@@ -11,6 +13,7 @@ from .config import (
 )
 from .orchestrator import PipelineOrchestrator
 from .pipeline import DataPipeline
+from .retention import Swept
 from .services import (
     DataIngestionService,
     DataPreprocessingService,
@@ -25,6 +28,7 @@ __all__ = [
     "AuditEntry",
     "AuditTrail",
     "AuditVerdict",
+    "CachedResult",
     "DataIngestionService",
     "DataPipeline",
     "DataPreprocessingService",
@@ -33,7 +37,9 @@ __all__ = [
     "PipelineOrchestrator",
     "PreprocessingConfig",
     "QualityThresholds",
+    "ResultCache",
     "RetentionPolicy",
+    "RolePolicy",
     "RunEvent",
     "RunFailure",
     "RunLimits",
@@ -41,8 +47,11 @@ __all__ = [
     "RunStatus",
     "RunStore",
     "StageState",
+    "Swept",
     "ValidationConfig",
     "aread_csv",
+    "cache_key",
+    "open_cache",
     "safe_name",
     "spooled",
 ]
