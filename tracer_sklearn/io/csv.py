@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from tracer_sklearn.io._asked import asked
@@ -47,7 +47,7 @@ def read_csv(
     delimiter: str = "auto",
     header: str | int | None = "auto",
     decimal: str = "auto",
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     on_bad_lines: str = "set_aside",
     limits: IngestionLimits | None = None,
     as_: str = "pandas",
@@ -76,8 +76,9 @@ def read_csv(
         several rows, which are joined.
     decimal : {"auto", ".", ","}, default="auto"
         The decimal mark where a column leaves it open. Found by default.
-    columns : list of str or None, default=None
-        The columns to read, in this order; None for all.
+    columns : list of str, callable or None, default=None
+        The columns to read, in this order; None for all. A callable gets the names that the
+        table has and returns those to read.
     on_bad_lines : {"set_aside", "error"}, default="set_aside"
         Lines that are no rows are set aside and named in the report, rows with a few cells too
         many or too few are mended and named; or the first one is an error.

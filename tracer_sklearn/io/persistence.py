@@ -20,6 +20,8 @@ __all__ = ["load", "save"]
 # What may be constructed besides what skops trusts by itself. Names, not a prefix: a function of
 # this package, put into a FunctionTransformer, could write files.
 TRUSTED = (
+    "datetime.date",
+    "datetime.datetime",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "tracer_sklearn._text.format.ColumnFormat",
     "tracer_sklearn.blueprints._choosers.Present",
@@ -27,6 +29,9 @@ TRUSTED = (
     "tracer_sklearn.features.churn._features.ChurnFeatures",
     "tracer_sklearn.features.price._features.PriceFeatures",
     "tracer_sklearn.features.revenue._features.RevenueFeatures",
+    "tracer_sklearn.schema._blueprint.BlueprintSchema",
+    "tracer_sklearn.schema._fields.FieldRule",
+    "tracer_sklearn.schema._fields.FieldSpec",
     "tracer_sklearn.stages.audit._drift.DriftMonitor",
     "tracer_sklearn.stages.audit._findings.LeakFinding",
     "tracer_sklearn.stages.audit._findings.LeakReport",
@@ -140,7 +145,14 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
 
     Examples
     --------
-    See `save`.
+    >>> import tempfile, pathlib
+    >>> import tracer_sklearn as ts
+    >>> X, y = ts.datasets.make_daily_revenue(n_days=100, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "revenue.skops")
+    ...     ts.save(ts.revenue_projection_pipeline().fit(X, y), path)
+    ...     ts.load(path).transform(X.tail(1)).shape[0]
+    1
     """
     skops = _skops("load")
     file, manifest = _files("load", path)

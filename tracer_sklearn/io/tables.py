@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import polars as pl
@@ -48,7 +48,7 @@ def read_table(
     source: AnySource,
     *,
     schema: Any = None,
-    columns: Sequence[str] | None = None,
+    columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     limits: IngestionLimits | None = None,
     as_: Literal["pandas", "polars", "arrow"] = "pandas",
     **text: Any,
@@ -66,8 +66,9 @@ def read_table(
     schema : schema, mapping, fitted ColumnParser, IngestionReport or None, default=None
         As for :func:`read_csv`. In formats with types of their own it is applied to columns of
         text.
-    columns : list of str or None, default=None
-        The columns to read, in this order; None for all.
+    columns : list of str, callable or None, default=None
+        The columns to read, in this order; None for all. A callable gets the names that the
+        table has and returns those to read.
     limits : IngestionLimits or None, default=None
         What the file may cost; None for the defaults. Values count as they are in memory, so
         that a Parquet file which repeats one long text a million times is refused in time.

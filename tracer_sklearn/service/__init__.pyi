@@ -1,5 +1,6 @@
 """What `tracer_sklearn.service` offers, by name and home; loaded on first use."""
 
+from .audit import AuditEntry, AuditTrail, AuditVerdict
 from .config import (
     PipelineConfig,
     PreprocessingConfig,
@@ -15,9 +16,13 @@ from .services import (
     aread_csv,
 )
 from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
+from .store import RunStore
 from .uploads import safe_name, spooled
 
 __all__ = [
+    "AuditEntry",
+    "AuditTrail",
+    "AuditVerdict",
     "DataIngestionService",
     "DataPreprocessingService",
     "DataValidationService",
@@ -30,6 +35,7 @@ __all__ = [
     "RunLimits",
     "RunState",
     "RunStatus",
+    "RunStore",
     "StageState",
     "ValidationConfig",
     "aread_csv",

@@ -56,7 +56,8 @@ class ColumnParser(Stage):
         How columns are read, by name; goes before the schema and before what is learnt. A format
         is a kind as above or "text" or "date", a date format in strptime's language
         ("%d/%m/%Y"), "epoch_s", "epoch_ms" or "excel" (these and "%Y%m%d" also read columns of
-        numbers), or an entry of another parser's ``formats_``.
+        numbers), or an entry of ``formats_`` of another parser or of the report of a file. Such an
+        entry also freezes how text is read later into a column that is typed in ``fit``.
     on_failure : {"missing", "raise"}, default="missing"
         A cell that does not fit its column's format becomes missing and is counted, or is an
         error in ``fit`` and for rows in memory (lazy frames always get missing cells).
@@ -300,11 +301,11 @@ class ColumnParser(Stage):
     ) -> None:
         self.failures_[name] = 0
         self.choices_[name] = f"has a type already ({dtype}): passes unchanged"
-        if isinstance(spec, ColumnFormat) and dtype.is_numeric():
-            if from_numbers(nw.col(name), spec, dtype) is None:
-                return
+        if isinstance(spec, ColumnFormat):
+            # rows that come as text later are read as those that were typed before
             self.formats_[name] = spec
-            self.choices_[name] = f"{spec}: as given in `formats`"
+            if dtype.is_numeric() and from_numbers(nw.col(name), spec, dtype) is not None:
+                self.choices_[name] = f"{spec}: as given in `formats`"
 
     def _failure(self, name: str, n_failures: int, n_values: int) -> DataError:
         return DataError(
