@@ -8,9 +8,12 @@ from .config import (
     RunLimits,
     ValidationConfig,
 )
+from .logs import configure_logs
+from .metrics import MetricsServer, ServiceMetrics
 from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
 
 __all__ = [
+    "MetricsServer",
     "PipelineConfig",
     "PreprocessingConfig",
     "QualityThresholds",
@@ -20,6 +23,8 @@ __all__ = [
     "RunLimits",
     "RunState",
     "RunStatus",
+    "ServiceMetrics",
     "StageState",
     "ValidationConfig",
+    "configure_logs",
 ]
