@@ -95,3 +95,15 @@ def test_named_types_are_saved_and_loaded(tmp_path):
     name = "tracer_sklearn.io.writing.write_csv"
     ts.save(FunctionTransformer(ts.write_csv), tmp_path / "p.skops", trusted=[name])
     assert ts.load(tmp_path / "p.skops", trusted=[name]).func is ts.write_csv
+
+
+def test_renamed_fields_come_back(tmp_path):
+    X, y = ts.datasets.make_customer_churn(200, random_state=0)
+    X = X.rename(columns={"customer_id": "Nr", "total_value": "Umsatz"})
+    names = {"customer_id": "Nr", "total_value": "Umsatz"}
+    pipe = ts.customer_churn_pipeline(fields=names).fit(X, y)
+    ts.save(pipe, tmp_path / "p.skops")
+    again = ts.load(tmp_path / "p.skops")
+    assert again["validate"].schema == pipe["validate"].schema
+    assert again["validate"].report(X) == pipe["validate"].report(X)
+    assert again.transform(X).equals(pipe.transform(X))

@@ -116,7 +116,7 @@ def test_a_target_trains_and_a_later_file_is_scored_alike(blueprint, model, tmp_
         later,
         as_="polars",
         schema=pipeline["parse"],
-        columns=lambda names: [n for n in names if n in table],
+        columns=lambda names: [n for n in names if n in pipeline.feature_names_in_],
     )
     with np.errstate(all="ignore"):
         expected = pipeline.predict(frame)

@@ -13,6 +13,7 @@
     ├── IngestionError(TracerError, ValueError)
     ├── MissingDependencyError(TracerError, ImportError)
     ├── RunError(TracerError, RuntimeError)
+    ├── StoreError(TracerError, RuntimeError)
     └── AccessDeniedError(TracerError, PermissionError)
 
     TracerWarning(UserWarning)
@@ -48,6 +49,7 @@ __all__ = [
     "RunError",
     "SchemaError",
     "StaleReferenceDateError",
+    "StoreError",
     "TracerError",
     "TracerWarning",
     "UnseenCategoryWarning",
@@ -300,6 +302,59 @@ class RunError(TracerError, RuntimeError):
         self.run_id = run_id
         self.stage = stage
         self.state = state
+
+
+class StoreError(TracerError, RuntimeError):
+    """What the service keeps cannot be read or written.
+
+    Attributes
+    ----------
+    where : str or None
+        The file, folder or server, without its password.
+    reason : str
+        What is wrong, in a few words.
+    transient : bool
+        Whether the same may succeed when it is tried again: a server that is gone for a moment, a
+        store that another process holds.
+    damaged : bool
+        Whether the content is broken, so that only a copy helps.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        reason: str = "",
+        transient: bool = False,
+        damaged: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.where = where
+        self.reason = reason
+        self.transient = transient
+        self.damaged = damaged
+
+    @classmethod
+    def from_reason(
+        cls,
+        who: str,
+        must: str,
+        where: str,
+        reason: str,
+        advice: str,
+        *,
+        transient: bool = False,
+        damaged: bool = False,
+    ) -> StoreError:
+        """Phrase the error: what must hold, where and what was found, what can be done."""
+        return cls(
+            f"{who}: {must}, {where}: {reason}; {advice}.",
+            where=where,
+            reason=reason,
+            transient=transient,
+            damaged=damaged,
+        )
 
 
 class AccessDeniedError(TracerError, PermissionError):

@@ -8,25 +8,18 @@ they were trained on, and writes a report, the metrics, the predictions and the 
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn
-import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
-from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 import tracer_sklearn as ts
-from tracer_sklearn.blueprints import Present
 from tracer_sklearn.inspection import GroupedImportanceDisplay, churn_report
 from tracer_sklearn.tasks.metrics import expected_maximum_profit, top_decile_lift
 
@@ -49,22 +42,6 @@ FEATURE_GROUPS = {
     "time as a customer": ["account_tenure_days"],
     "engagement score, a blend of these": ["engagement_score"],
 }
-
-# What a saved pipeline may hold besides what skops trusts by itself; nothing else is loaded.
-STAGES = (
-    ts.ColumnParser,
-    ts.CategoryEncoder,
-    ts.ChurnFeatures,
-    ts.DataValidator,
-    ts.FeatureScaler,
-    ts.MissingValueImputer,
-    ts.OutlierCapper,
-    Present,  # which columns the OutlierCapper looks for
-)
-TRUSTED = [
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    *(f"{stage.__module__}.{stage.__qualname__}" for stage in STAGES),
-]
 
 
 def read_transactions(path: Path) -> pd.DataFrame:
@@ -138,40 +115,6 @@ def explain(model: str, X: pd.DataFrame, y: pd.Series) -> GroupedImportanceDispl
     )
 
 
-def save_pipeline(pipeline: Pipeline, path: Path) -> None:
-    """Save a fitted pipeline with a manifest: its digest, and what it was made with."""
-    skops.io.dump(pipeline, path)
-    unknown = set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED)
-    if unknown:
-        path.unlink()
-        raise TypeError(f"{path.name} would hold types that are not in TRUSTED: {sorted(unknown)}")
-    manifest = {
-        "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "made_with": {
-            "python": platform.python_version(),
-            "scikit-learn": sklearn.__version__,
-            "skops": skops.__version__,
-            "tracer-sklearn": ts.__version__,
-        },
-        "columns": list(pipeline.feature_names_in_),
-    }
-    path.with_suffix(".json").write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
-
-
-def load_pipeline(path: Path) -> Pipeline:
-    """Load a pipeline, if it is the file of its manifest and holds nothing but known types.
-
-    The digest finds damage and mistakes; it finds tampering only if you keep the manifest in
-    another place than the file. Only the types in TRUSTED are ever constructed.
-    """
-    manifest = json.loads(path.with_suffix(".json").read_text("utf-8"))
-    if hashlib.sha256(path.read_bytes()).hexdigest() != manifest["sha256"]:
-        raise ValueError(f"{path.name} is not the file that its manifest describes")
-    pipeline: Pipeline = skops.io.load(path, trusted=TRUSTED)
-    return pipeline
-
-
 def run(folder: Path, say: Callable[[str], Any] = print) -> pd.DataFrame:
     """Do everything, file by file, and return the metrics."""
     say("Read the transactions")
@@ -199,8 +142,8 @@ def run(folder: Path, say: Callable[[str], Any] = print) -> pd.DataFrame:
 
     say(f"Fit on all snapshots and save: {best}")
     pipeline = ts.customer_churn_pipeline(MODELS[best]).fit(X, y)
-    save_pipeline(pipeline, folder / PIPELINE)
-    loaded = load_pipeline(folder / PIPELINE)
+    ts.save(pipeline, folder / PIPELINE)
+    loaded = ts.load(folder / PIPELINE)
     if not np.array_equal(loaded.predict_proba(X), pipeline.predict_proba(X)):
         raise RuntimeError("the loaded pipeline predicts something else than the saved one")
 

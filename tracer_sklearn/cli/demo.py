@@ -26,7 +26,7 @@ _MARK = "Made by `tracer demo`."
 _CONTENTS = {
     "report.html": "plots and figures, open it in a browser",
     "churn_model.py": "the code that made all this, runs as it is",
-    "churn_pipeline.skops": "the fitted pipeline, for load_pipeline in churn_model.py",
+    "churn_pipeline.skops": "the fitted pipeline, for tracer_sklearn.load",
     "churn_pipeline.json": "its SHA-256, columns and versions",
     "metrics.csv": "the metrics",
     "metrics.json": "the same",

@@ -20,6 +20,8 @@ __all__ = ["load", "save"]
 # What may be constructed besides what skops trusts by itself. Names, not a prefix: a function of
 # this package, put into a FunctionTransformer, could write files.
 TRUSTED = (
+    "datetime.date",
+    "datetime.datetime",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "tracer_sklearn._text.format.ColumnFormat",
     "tracer_sklearn.blueprints._choosers.Present",
@@ -27,6 +29,9 @@ TRUSTED = (
     "tracer_sklearn.features.churn._features.ChurnFeatures",
     "tracer_sklearn.features.price._features.PriceFeatures",
     "tracer_sklearn.features.revenue._features.RevenueFeatures",
+    "tracer_sklearn.schema._blueprint.BlueprintSchema",
+    "tracer_sklearn.schema._fields.FieldRule",
+    "tracer_sklearn.schema._fields.FieldSpec",
     "tracer_sklearn.stages.audit._drift.DriftMonitor",
     "tracer_sklearn.stages.audit._findings.LeakFinding",
     "tracer_sklearn.stages.audit._findings.LeakReport",

@@ -110,7 +110,7 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
     with recorder.stage("preprocessing") as found:
         X, places = _preprocess(steps, X, y, found)
     made = X
-    kept = read.kept[places] if places is not None else read.kept
+    kept = _rows(read.kept, places)
     outcome = None if y is None else (y[places] if places is not None else y)
     if estimator is not None and y is not None:
         with recorder.stage("training") as found:
@@ -216,7 +216,12 @@ def _with_outcome(read: _Read, y: np.ndarray, found: dict[str, Any]) -> tuple[_R
         "left out; mend the target where it should be known.",
     )
     rows = np.flatnonzero(known)
-    return read._replace(X=read.X[rows], kept=read.kept[rows]), y[known]
+    return read._replace(X=read.X[rows], kept=_rows(read.kept, rows)), y[known]
+
+
+def _rows(frame: pl.DataFrame, places: np.ndarray | None) -> pl.DataFrame:
+    # a frame without columns has no rows to choose from
+    return frame if places is None or not frame.width else frame[places]
 
 
 def _judge(report: QualityReport, found: dict[str, Any], *, stops: bool) -> None:

@@ -1,0 +1,291 @@
+"""Runs from their start to their end: concurrency, retry, time-outs, cancellation, states."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import Path
+
+from tracer_sklearn._params import check_integer
+from tracer_sklearn.service.failures import failure_of
+from tracer_sklearn.service.machinery import Machinery, Retrying
+from tracer_sklearn.service.states import RunEvent, RunState
+from tracer_sklearn.service.tasks import (
+    Finished,
+    Ledger,
+    Memory,
+    OnEvent,
+    Run,
+    Task,
+    Trail,
+    event_of,
+)
+from tracer_sklearn.service.transitions import begun, cancelled, failed
+from tracer_sklearn.service.workers import WorkerPool
+
+__all__ = ["PipelineOrchestrator"]
+
+_STARTING = threading.Lock()
+
+
+class PipelineOrchestrator:
+    """Run tasks in worker processes, a few at a time, and keep the account of each.
+
+    `DataPipeline` stands before it and is what programs use. Use it alone where runs come from
+    elsewhere, as from a queue of messages, and nothing else of `DataPipeline` is wanted.
+
+    Parameters
+    ----------
+    store : RunStore
+        Keeps the states.
+    audit : AuditTrail or None, default=None
+        Keeps who did what. None for no trail.
+    state_dir : path
+        Folder of working files, locks and fitted pipelines.
+    max_concurrent : int, default=3
+        Runs at once. More wait, in the order they came.
+    executor : concurrent.futures.Executor or None, default=None
+        Where jobs are driven. None for threads of this process.
+    attempts : int, default=3
+        Most attempts at a run whose failure is transient.
+    first_wait_seconds, longest_wait_seconds : float, default=0.5 and 30.0
+        The wait before the second attempt, and the most before any; each is twice the one before,
+        with a random part, so that runs that failed together do not come back together.
+    memory : object or None, default=None
+        Recalls results of the same work. None for none.
+    on_event : callable or None, default=None
+        Gets every `RunEvent`, in the thread that runs the task.
+    perform : str or None, default=None
+        ``module:function`` in place of the work itself, for tests.
+
+    Notes
+    -----
+    A run is driven by a thread; an event loop only waits for it. An output is put in place before
+    COMPLETED is recorded; after a crash in between, the run is FAILED and its output complete.
+    """
+
+    def __init__(
+        self,
+        store: Ledger,
+        audit: Trail | None = None,
+        *,
+        state_dir: str | os.PathLike[str],
+        max_concurrent: int = 3,
+        executor: Executor | None = None,
+        attempts: int = 3,
+        first_wait_seconds: float = 0.5,
+        longest_wait_seconds: float = 30.0,
+        memory: Memory | None = None,
+        on_event: OnEvent | None = None,
+        perform: str | None = None,
+    ) -> None:
+        self.store = store
+        self.audit = audit
+        self.state_dir = state_dir
+        self.max_concurrent = max_concurrent
+        self.executor = executor
+        self.attempts = attempts
+        self.first_wait_seconds = first_wait_seconds
+        self.longest_wait_seconds = longest_wait_seconds
+        self.memory = memory
+        self.on_event = on_event
+        self.perform = perform
+        self._parts: dict[str, Machinery] = {}
+
+    # ------------------------------------------------------------------------------ its life
+
+    def start(self) -> list[RunState]:
+        """Mark runs of dead processes FAILED, clear what they left, and take tasks.
+
+        Returns
+        -------
+        list of RunState
+            The runs that were found dead; empty where it was started already.
+        """
+        with _STARTING:
+            if self._parts:
+                return []
+            check_integer("PipelineOrchestrator", "max_concurrent", self.max_concurrent, low=1)
+            check_integer("PipelineOrchestrator", "attempts", self.attempts, low=1)
+            machinery = Machinery(
+                store=self.store,
+                audit=self.audit,
+                state_dir=Path(self.state_dir).absolute(),
+                size=self.max_concurrent,
+                executor=self.executor,
+                retrying=Retrying(
+                    self.attempts, self.first_wait_seconds, self.longest_wait_seconds
+                ),
+                memory=self.memory,
+                on_event=self.on_event,
+                perform=self.perform,
+                pool=WorkerPool(
+                    size=self.max_concurrent,
+                    perform=self.perform,
+                    environment=_threads(self.max_concurrent),
+                ),
+            )
+            dead = machinery.start()
+            self._parts["machinery"] = machinery
+            _STARTED.add(self)
+            return dead
+
+    def close(self, timeout_seconds: float = 0.0) -> None:
+        """Wait for the runs under way, cancel those that are not done then, stop the workers.
+
+        Parameters
+        ----------
+        timeout_seconds : float, default=0.0
+            How long runs may take to end by themselves.
+        """
+        machinery = self._parts.get("machinery")
+        if machinery is None:
+            return
+        with machinery.lock:
+            machinery.closed.set()
+            runs = list(machinery.runs.values())
+        deadline = time.monotonic() + timeout_seconds
+        for run in runs:
+            with contextlib.suppress(Exception):
+                run.future.result(max(0.0, deadline - time.monotonic()))
+        for run in runs:
+            self.cancel(run.state.run_id, "the service was closed.")
+        for run in runs:
+            with contextlib.suppress(Exception):
+                run.future.result(5.0)
+        machinery.stop()
+        _STARTED.discard(self)
+        self._parts.pop("machinery", None)
+
+    # ------------------------------------------------------------------------------ its tasks
+
+    def submit(self, task: Task) -> Future[Finished]:
+        """Record a task as PENDING and let it run; from any thread, not from an event loop.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            Holds the `Finished` run, however it ended. It never raises.
+        """
+        future = self.announce(task)
+        self.enqueue(task.state.run_id)
+        return future
+
+    def announce(self, task: Task) -> Future[Finished]:
+        """Record a task as PENDING whose file is still coming; `enqueue` or `give_up` follows."""
+        machinery = self._machinery()
+        run = Run(task, task.state)
+        with machinery.lock:
+            if machinery.closed.is_set():
+                raise RuntimeError("PipelineOrchestrator: it must be open, it is closed; make one.")
+            machinery.runs[run.state.run_id] = run
+            machinery.events.open(run.state.run_id)
+        try:
+            self.store.create(run.state)
+            machinery.note("run.created", run.state)
+        except BaseException:
+            machinery.runs.pop(run.state.run_id, None)
+            machinery.events.end(run.state.run_id)
+            raise
+        machinery.tell_run(run)
+        return run.future
+
+    def enqueue(self, run_id: str, path: str | None = None) -> None:
+        """Let an announced task run, with the file that has come."""
+        machinery = self._machinery()
+        run = machinery.runs.get(run_id)
+        if run is not None:  # otherwise it was cancelled
+            if path is not None:
+                run.task = replace(run.task, path=path)
+            machinery.waiting.put(run)
+
+    def give_up(self, run_id: str, error: BaseException) -> None:
+        """End an announced task as FAILED: its file did not come."""
+        machinery = self._machinery()
+        run = machinery.runs.get(run_id)
+        if run is not None and run.take():
+            machinery.end(run, failed(begun(run.state), failure_of(error, "ingestion")))
+
+    def cancel(self, run_id: str, why: str = "the run was cancelled.") -> bool:
+        """Stop a run wherever it is; from any thread, not from an event loop.
+
+        Returns
+        -------
+        bool
+            Whether there was something to stop. A run whose work is done completes.
+        """
+        machinery = self._machinery()
+        run = machinery.runs.get(run_id)
+        if run is None:
+            return False
+        with run.lock:
+            if not run.stop.is_set():
+                run.why = why
+                run.stop.set()
+        if run.take():  # it still waits for a thread: this one ends it
+            machinery.end(run, cancelled(run.state, run.why))
+        return True
+
+    def future(self, run_id: str) -> Future[Finished]:
+        """Return what holds the end of a run, of one that has ended lately too."""
+        machinery = self._machinery()
+        with machinery.lock:
+            run, ended = machinery.runs.get(run_id), machinery.ended.get(run_id)
+        if run is not None:
+            return run.future
+        future: Future[Finished] = Future()
+        future.set_result(Finished(self.store.get(run_id)) if ended is None else ended)
+        return future
+
+    def release(self, run_id: str) -> None:
+        """Hold the data set of an ended run no longer."""
+        self._machinery().ended.pop(run_id, None)
+
+    async def events(self, run_id: str) -> AsyncIterator[RunEvent]:
+        """Give what has happened to a run, then what happens, until it ends."""
+        log = self._machinery().events
+        if log.knows(run_id):
+            async for event in log.follow(run_id):
+                yield event
+            return
+
+        state = await asyncio.to_thread(self.store.get, run_id)
+        yield event_of(state)
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """Processes of the workers."""
+        machinery = self._parts.get("machinery")
+        return [] if machinery is None else machinery.pool.pids
+
+    def _machinery(self) -> Machinery:
+        machinery = self._parts.get("machinery")
+        if machinery is None:
+            raise RuntimeError("PipelineOrchestrator: it must be started; call `start` first.")
+        return machinery
+
+
+def _threads(n_workers: int) -> dict[str, str]:
+    """Share the cores among the workers: threads that outnumber them wait for one another."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return {}
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // n_workers))}
+
+
+_STARTED: weakref.WeakSet[PipelineOrchestrator] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Cancel what is still under way when the program ends, so that its record says so."""
+    for orchestrator in list(_STARTED):
+        with contextlib.suppress(Exception):
+            orchestrator.close()

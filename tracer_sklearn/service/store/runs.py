@@ -1,0 +1,474 @@
+"""The run store: what was done, by whom, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+
+from tracer_sklearn._params import check_choice, check_integer, check_real
+from tracer_sklearn.exceptions import ParameterError, RunError, StoreError, nearest
+from tracer_sklearn.service.states import STAGES, RunFailure, RunState, RunStatus, now
+from tracer_sklearn.service.store import _figures
+from tracer_sklearn.service.store._engine import (
+    WHO,
+    WRITES,
+    chosen_url,
+    damaged,
+    made_engine,
+    phrased,
+    prepare_sqlite,
+    set_aside,
+    shown,
+)
+from tracer_sklearn.service.store._migrate import migrate
+from tracer_sklearn.service.store._owners import Owner, is_alive
+from tracer_sklearn.service.store._rows import as_row, storable
+from tracer_sklearn.service.store._tables import processes, runs
+
+__all__ = ["RunStore"]
+
+# The audit trail's anchor, which lies beside the store; see `tracer_sklearn.service.audit`.
+AUDIT_HEAD = "audit.head"
+
+_FINAL = tuple(status.value for status in RunStatus if status.is_final)
+
+
+class RunStore:
+    """Keep the account of every run; `RunStore.open` opens one.
+
+    Use it to ask for runs outside of a `DataPipeline`, which keeps one of its own. It may be used
+    by several threads and processes at once. Not on a network folder: SQLite's locks do not hold
+    there; give PostgreSQL's URL instead.
+
+    Parameters
+    ----------
+    engine : sqlalchemy.Engine
+        Where the tables are.
+    state_dir : Path
+        The state folder, for what is kept in files.
+    where : str
+        The file or the server, as errors name it.
+    put_aside : tuple of Path, default=()
+        The files of a damaged store that this one replaces.
+
+    Attributes
+    ----------
+    put_aside : tuple of Path
+        As above; empty as a rule.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tracer_sklearn.service import RunStore
+    >>> with tempfile.TemporaryDirectory() as folder, RunStore.open(state_dir=folder) as store:
+    ...     store.runs(status="FAILED")
+    []
+    """
+
+    def __init__(
+        self, engine: Engine, state_dir: Path, where: str, put_aside: tuple[Path, ...] = ()
+    ) -> None:
+        self.engine = engine
+        self.state_dir = state_dir
+        self.where = where
+        self.put_aside = put_aside
+        self._owners: dict[int, Owner] = {}
+
+    # -------------------------------------------------------------------------- opening
+
+    @classmethod
+    def open(
+        cls,
+        url: str | None = None,
+        *,
+        state_dir: str | os.PathLike[str],
+        on_corrupt: Literal["raise", "set_aside"] = "raise",
+    ) -> RunStore:
+        """Open a store; make it where there is none, and bring an older one to this version.
+
+        Parameters
+        ----------
+        url : str or None, default=None
+            ``sqlite:///path`` or ``postgresql://user@host/name``; None for ``runs.sqlite`` in the
+            state folder.
+        state_dir : path
+            The state folder; made, for its owner alone, where it is not there.
+        on_corrupt : {"raise", "set_aside"}, default="raise"
+            What to do with a SQLite file that cannot be read. "set_aside" renames it, with the
+            anchor of its audit trail, to a name that ends in ``.corrupt-`` and the time, and
+            begins a new one; never by itself, because what it holds may be restored.
+
+        Raises
+        ------
+        ParameterError
+            If the URL is not of SQLite or PostgreSQL.
+        StoreError
+            If the store cannot be opened, is damaged, or was written by a newer version.
+        """
+        check_choice(WHO, "on_corrupt", on_corrupt, ("raise", "set_aside"))
+        folder = Path(state_dir).absolute()
+        chosen = chosen_url(url, folder)
+        where = shown(chosen)
+        with phrased(str(folder)):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        moved: tuple[Path, ...] = ()
+        if chosen.get_backend_name() == "sqlite":
+            file = Path(str(chosen.database)).absolute()
+            chosen, where = chosen.set(database=str(file)), str(file)
+            anchor = folder / AUDIT_HEAD
+            try:
+                # looked at first: a store that is being made has its file before its anchor
+                if anchor.exists() and not (file.exists() and file.stat().st_size):
+                    raise damaged(where, "it is gone or empty, but its audit trail was begun")
+                return cls._opened(chosen, folder, where)
+            except StoreError as error:
+                if not (error.damaged and on_corrupt == "set_aside"):
+                    raise
+            with phrased(where):
+                moved = tuple(set_aside(file, [anchor]))
+        return cls._opened(chosen, folder, where, moved)
+
+    @classmethod
+    def _opened(cls, url: Any, folder: Path, where: str, moved: tuple[Path, ...] = ()) -> RunStore:
+        engine = made_engine(url)
+        try:
+            with phrased(where):
+                if engine.dialect.name == "sqlite":
+                    file = Path(where)
+                    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    prepare_sqlite(engine, file)
+                migrate(engine, engine.execution_options(**{WRITES: "durable"}), where)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, folder, where, moved)
+
+    def close(self) -> None:
+        """Let go of all connections; used again, the store opens new ones."""
+        with suppress(StoreError), self.writing() as connection:
+            owner = self._owners.pop(os.getpid(), None)
+            if owner is not None and not self._works(connection, owner):
+                connection.execute(delete(processes).where(processes.c.owner_id == owner.owner_id))
+        self.engine.dispose()
+
+    def __enter__(self) -> RunStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection in a transaction that sees one moment of the store."""
+        with phrased(self.where), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
+        """Give a connection in a transaction that is kept whole or not at all.
+
+        One that is not durable may be lost when the power fails, up to the next that is, but not
+        when processes die.
+        """
+        writer = self.engine.execution_options(**{WRITES: "durable" if durable else "quick"})
+        with phrased(self.where), writer.begin() as connection:
+            yield connection
+
+    # ----------------------------------------------------------------------------- runs
+
+    def create(self, state: RunState) -> None:
+        """Begin the account of a run, in the name of this process.
+
+        Raises
+        ------
+        ParameterError
+            If there is a run of this name.
+        StoreError
+            If the store does not answer.
+        """
+        row = as_row(state)
+        with self.writing() as connection:
+            owner = self._claimed(connection)
+            if connection.scalar(select(runs.c.run_id).where(runs.c.run_id == row["run_id"])):
+                raise ParameterError(
+                    f"{WHO}: `run_id` must be new, {state.run_id!r} is there; save() changes a run.",
+                    parameter="run_id",
+                    value=state.run_id,
+                )
+            connection.execute(insert(runs).values(**row, owner_id=owner.owner_id))
+
+    def save(self, state: RunState) -> None:
+        """Write where a run stands now.
+
+        How it ended is on the disk when this returns; progress may be lost when the power fails,
+        when the run is lost as well.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such run.
+        RunError
+            If the run ended before, as others saw it, and would not be ended any more; or if its
+            personal values were erased.
+        StoreError
+            If the store does not answer.
+        """
+        row = as_row(state)
+        name = row.pop("run_id")
+        allowed = runs.c.personal_deleted_at.is_(None)
+        if not state.status.is_final:
+            allowed = and_(allowed, runs.c.status.not_in(_FINAL))
+        with self.writing(durable=state.status.is_final) as connection:
+            done = connection.execute(
+                update(runs).where(runs.c.run_id == name, allowed).values(row)
+            )
+            if done.rowcount:
+                return
+            found = connection.scalar(select(runs.c.status).where(runs.c.run_id == name))
+            if found is None:
+                raise self._unknown(connection, state.run_id)
+        raise RunError(
+            f"{WHO}: a run must stay as it ended, {state.run_id} is {found} and was to become "
+            f"{state.status.value}; it was given up or erased meanwhile: run it again.",
+            run_id=state.run_id,
+            state=state,
+        )
+
+    def get(self, run_id: str) -> RunState:
+        """Return what is known of a run.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such run; the nearest ones are named.
+        """
+        with self.reading() as connection:
+            found = connection.scalar(select(runs.c.state).where(runs.c.run_id == storable(run_id)))
+            if found is None:
+                raise self._unknown(connection, run_id)
+        return RunState.model_validate_json(found)
+
+    def runs(
+        self,
+        status: str | Sequence[str] | None = None,
+        blueprint: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        principal: str | None = None,
+        limit: int | None = 100,
+        offset: int = 0,
+        *,
+        correlation_id: str | None = None,
+    ) -> list[RunState]:
+        """Return runs, the newest first.
+
+        Parameters
+        ----------
+        status : str, list of str or None, default=None
+            PENDING, IN_PROGRESS, COMPLETED, FAILED or CANCELLED; None for all.
+        blueprint : str or None, default=None
+            Of this blueprint.
+        since, until : datetime or None, default=None
+            Created at this moment or later, and before that one.
+        principal : str or None, default=None
+            On behalf of this one.
+        limit : int or None, default=100
+            At most so many; None for all.
+        offset : int, default=0
+            How many of the newest are passed over.
+        correlation_id : str or None, default=None
+            Of this batch or request.
+        """
+        if limit is not None:
+            check_integer(f"{WHO}.runs", "limit", limit, low=0)
+        check_integer(f"{WHO}.runs", "offset", offset, low=0)
+        query = select(runs.c.state)
+        if status is not None:
+            wanted = [status] if isinstance(status, str) else list(status)
+            for one in wanted:
+                check_choice(f"{WHO}.runs", "status", one, [s.value for s in RunStatus])
+            query = query.where(runs.c.status.in_([str(one) for one in wanted]))
+        for column, value in (
+            (runs.c.blueprint, blueprint),
+            (runs.c.principal, principal),
+            (runs.c.correlation_id, correlation_id),
+        ):
+            if value is not None:
+                query = query.where(column == storable(value))
+        if since is not None:
+            query = query.where(runs.c.created_at >= since)
+        if until is not None:
+            query = query.where(runs.c.created_at < until)
+        query = query.order_by(runs.c.created_at.desc(), runs.c.run_id.desc())
+        with self.reading() as connection:
+            found = connection.scalars(query.limit(limit).offset(offset)).all()
+        return [RunState.model_validate_json(text) for text in found]
+
+    def count(self, status: str | None = None, blueprint: str | None = None) -> int:
+        """Return how many runs there are."""
+        query = select(func.count()).select_from(runs)
+        if status is not None:
+            query = query.where(runs.c.status == str(status))
+        if blueprint is not None:
+            query = query.where(runs.c.blueprint == blueprint)
+        with self.reading() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def _unknown(self, connection: Connection, run_id: str) -> ParameterError:
+        newest = select(runs.c.run_id).order_by(runs.c.created_at.desc()).limit(1000)
+        near = nearest(run_id, connection.scalars(newest))
+        advice = f"nearest: {near}" if near else "runs() lists them"
+        return ParameterError(
+            f"{WHO}: `run_id` must be that of a run, got {run_id!r}; {advice}.",
+            parameter="run_id",
+            value=run_id,
+        )
+
+    # ------------------------------------------------------------------ living and dead
+
+    def claim_process(self) -> str:
+        """Say that this process works on runs, and return the name it is known by."""
+        with self.writing() as connection:
+            return self._claimed(connection).owner_id
+
+    def heartbeat(self) -> None:
+        """Say that this process lives; call it every ten seconds while runs are in progress."""
+        with self.writing(durable=False) as connection:
+            mine = processes.c.owner_id == self._claimed(connection).owner_id
+            moment = self._moment(connection)
+            connection.execute(update(processes).where(mine).values(heartbeat_at=moment))
+
+    def recover(self, silence_seconds: float = 60.0) -> list[RunState]:
+        """Mark the unfinished runs of processes that are no more as FAILED, and return them.
+
+        Call it at start-up, and now and then: a process on another machine is only known to be
+        dead by its silence.
+
+        Parameters
+        ----------
+        silence_seconds : float, default=60.0
+            How long a process of another machine may say nothing; six heartbeats.
+        """
+        check_real(f"{WHO}.recover", "silence_seconds", silence_seconds, low=0.0)
+        silence = timedelta(seconds=silence_seconds)
+        ended = []
+        with self.writing() as connection:
+            moment = self._moment(connection)
+            query = select(processes)
+            if connection.dialect.name == "postgresql":
+                query = query.with_for_update(skip_locked=True)
+            mine = self._owners.get(os.getpid())
+            for row in connection.execute(query).mappings().all():
+                known = mine is not None and row["owner_id"] == mine.owner_id
+                if known or is_alive(row, moment, silence):
+                    continue
+                unfinished = select(runs.c.state).where(
+                    runs.c.owner_id == row["owner_id"], runs.c.status.not_in(_FINAL)
+                )
+                for text in connection.scalars(unfinished).all():
+                    state = _given_up(RunState.model_validate_json(text), row, now())
+                    values = as_row(state)
+                    connection.execute(
+                        update(runs).where(runs.c.run_id == values.pop("run_id")).values(values)
+                    )
+                    ended.append(state)
+                gone = processes.c.owner_id == row["owner_id"]
+                connection.execute(delete(processes).where(gone))
+        return ended
+
+    def _claimed(self, connection: Connection) -> Owner:
+        pid = os.getpid()  # another one after a fork
+        with _claiming:
+            if pid not in self._owners:
+                self._owners[pid] = Owner.this_process()
+            owner = self._owners[pid]
+        # The row may be gone: its transaction failed, or others took this process for dead.
+        row = {**vars(owner), "heartbeat_at": self._moment(connection)}
+        mine = select(processes.c.pid).where(processes.c.owner_id == owner.owner_id)
+        if connection.scalar(mine) is None:
+            connection.execute(insert(processes).values(row))
+        return owner
+
+    @staticmethod
+    def _works(connection: Connection, owner: Owner) -> bool:
+        mine = and_(runs.c.owner_id == owner.owner_id, runs.c.status.not_in(_FINAL))
+        return connection.scalar(select(runs.c.run_id).where(mine).limit(1)) is not None
+
+    @staticmethod
+    def _moment(connection: Connection) -> datetime:
+        """Return the time by the clock that all users of the store share."""
+        if connection.dialect.name == "postgresql":
+            found = connection.scalar(select(func.clock_timestamp()))
+            assert isinstance(found, datetime)
+            return found
+        return now()
+
+    # -------------------------------------------------------------------------- figures
+
+    def quality_trend(
+        self,
+        blueprint: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        period: Literal["hour", "day", "month"] = "day",
+    ) -> list[dict[str, Any]]:
+        """Return the quality of each period: rows of period, blueprint, n_runs, score, ..."""
+        check_choice(f"{WHO}.quality_trend", "period", period, _figures.PERIODS)
+        with self.reading() as connection:
+            return _figures.quality_trend(connection, period, blueprint, since, until)
+
+    def error_rates(
+        self,
+        blueprint: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[dict[str, Any]]:
+        """Return what fails how often: blueprint, category, type, n_failed, n_runs, rate."""
+        with self.reading() as connection:
+            return _figures.error_rates(connection, blueprint, since, until)
+
+    def throughput(
+        self,
+        blueprint: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        period: Literal["hour", "day", "month"] = "day",
+    ) -> list[dict[str, Any]]:
+        """Return what was done in each period: files, from_cache, rows, bytes, seconds, ..."""
+        check_choice(f"{WHO}.throughput", "period", period, _figures.PERIODS)
+        with self.reading() as connection:
+            return _figures.throughput(connection, period, blueprint, since, until)
+
+
+_claiming = threading.Lock()
+
+
+def _given_up(state: RunState, owner: Any, at: datetime) -> RunState:
+    """Return the state of a run whose process is no more."""
+    stage = next(
+        (name for name, s in state.stages.items() if s.status is RunStatus.IN_PROGRESS), None
+    )
+    failure = RunFailure(
+        category="processing",
+        type="ProcessLost",
+        message=f"Run: its process must live until it ends, process {owner['pid']} of "
+        f"{owner['host'].partition('/')[0]} was gone; run it again.",
+        stage=stage,
+        transient=True,
+    )
+    changes: dict[str, Any] = {"status": RunStatus.FAILED, "error": failure, "finished_at": at}
+    if state.started_at is not None:
+        changes["seconds"] = max(0.0, (at - state.started_at).total_seconds())
+    if stage is not None and stage in STAGES:
+        broken = {"status": RunStatus.FAILED, "error": failure}
+        changes[stage] = state.stages[stage].model_copy(update=broken)
+    return state.model_copy(update=changes)
