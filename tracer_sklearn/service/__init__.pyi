@@ -9,6 +9,8 @@ from .config import (
     RunLimits,
     ValidationConfig,
 )
+from .logs import configure_logs
+from .metrics import MetricsServer, ServiceMetrics
 from .services import (
     DataIngestionService,
     DataPreprocessingService,
@@ -26,6 +28,7 @@ __all__ = [
     "DataIngestionService",
     "DataPreprocessingService",
     "DataValidationService",
+    "MetricsServer",
     "PipelineConfig",
     "PreprocessingConfig",
     "QualityThresholds",
@@ -36,9 +39,11 @@ __all__ = [
     "RunState",
     "RunStatus",
     "RunStore",
+    "ServiceMetrics",
     "StageState",
     "ValidationConfig",
     "aread_csv",
+    "configure_logs",
     "safe_name",
     "spooled",
 ]
