@@ -11,6 +11,8 @@ from .config import (
     RunLimits,
     ValidationConfig,
 )
+from .logs import configure_logs
+from .metrics import MetricsServer, ServiceMetrics
 from .orchestrator import PipelineOrchestrator
 from .pipeline import DataPipeline
 from .retention import Swept
@@ -33,6 +35,7 @@ __all__ = [
     "DataPipeline",
     "DataPreprocessingService",
     "DataValidationService",
+    "MetricsServer",
     "PipelineConfig",
     "PipelineOrchestrator",
     "PreprocessingConfig",
@@ -46,11 +49,13 @@ __all__ = [
     "RunState",
     "RunStatus",
     "RunStore",
+    "ServiceMetrics",
     "StageState",
     "Swept",
     "ValidationConfig",
     "aread_csv",
     "cache_key",
+    "configure_logs",
     "open_cache",
     "safe_name",
     "spooled",
