@@ -20,6 +20,6 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "typer"}:
             raise
-        sys.stderr.write(f"{MissingDependencyError.from_extra('tracer', 'demo')}\n")
+        sys.stderr.write(f"{MissingDependencyError.from_extra('tracer', 'service')}\n")
         raise SystemExit(1) from None
-    app()
+    app(prog_name="tracer")

@@ -1,24 +1,29 @@
-"""The commands of ``tracer`` and how they answer when something is wrong."""
+"""The command ``tracer``: its commands, each from the module of its topic."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 import tracer_sklearn
-from tracer_sklearn.exceptions import TracerError
+from tracer_sklearn.cli.answers import Debug, answering, refuse
+from tracer_sklearn.cli.inspecting import inspect, validate
 
 __all__ = ["app"]
 
+_LOOK = "Look at a file"
+_RUN = "Run a blueprint"
+_ACCOUNT = "The account of runs"
+
 app = typer.Typer(
     name="tracer",
-    help="From a raw business CSV to leak-free, model-ready features.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
@@ -35,15 +40,19 @@ def _options(
         typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """From a raw business CSV to leak-free, model-ready features."""
+    """From a raw business CSV to leak-free, model-ready features.
+
+    Begin with `tracer inspect FILE`, which says what to do next.
+    """
 
 
-@app.command()
+@answering
 def demo(
     out: Annotated[
         Path,
         typer.Option(help="Folder for the results: a new one, or one of an earlier demo."),
     ] = Path("tracer-demo"),
+    debug: Debug = False,
 ) -> None:
     """Train and judge a churn model from a year of raw transactions, in under a minute.
 
@@ -57,16 +66,16 @@ def demo(
         run_demo(out, Console())
     except FolderError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from error
-    except TracerError as error:
-        _fail(str(error))
     except OSError as error:
+        if debug:
+            raise
         reason = error.strerror or str(error)
-        _fail(
+        refuse(
             f"tracer demo: the folder {out} must be writable, found: {reason}; choose another "
             "one with --out."
         )
 
 
-def _fail(message: str) -> NoReturn:
-    Console(stderr=True).print(message, markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(1)
+app.command(rich_help_panel=_LOOK)(inspect)
+app.command(rich_help_panel=_LOOK)(validate)
+app.command(rich_help_panel=_RUN)(demo)

@@ -6,8 +6,6 @@ Nothing is written until somebody asks: the lines go to the standard logger
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import logging
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -16,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tracer_sklearn._params import check_choice, fail
 from tracer_sklearn.exceptions import MissingDependencyError
+from tracer_sklearn.service.keys import derived, keyed
 from tracer_sklearn.service.states import (
     FeatureEngineeringState,
     IngestionState,
@@ -49,7 +48,6 @@ __all__ = [
 LOGGER = "tracer_sklearn.service"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _LONGEST = 200  # characters of a text: an id of a request, not a document
-_PURPOSE = b"tracer_sklearn.service.logs"
 
 _logger = logging.getLogger(LOGGER)
 _logger.addHandler(logging.NullHandler())
@@ -207,8 +205,7 @@ def hashed(identifier: str, key: bytes) -> str:
 
     The key proper is derived, so that hashes in a log are no seals of the audit trail.
     """
-    own = hmac.digest(key, _PURPOSE, hashlib.sha256)
-    return hmac.digest(own, identifier.encode("utf-8", "surrogatepass"), hashlib.sha256).hex()[:16]
+    return keyed(derived(key, "logs"), identifier.encode("utf-8", "surrogatepass"))[:16]
 
 
 # ------------------------------------------------------------------------- what is said
