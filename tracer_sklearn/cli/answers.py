@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import sys
 import traceback
@@ -110,28 +111,40 @@ def refuse(message: str, code: Code = Code.FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
-def answering(command: Callable[P, None]) -> Callable[P, None]:
+def answering(*examples: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Let a command answer an error with one paragraph, or with ``--debug`` the trace too.
 
-    Warnings of the package are told when the command is over, one line each; others are for
-    developers.
+    Its help gets the examples, and what the exit codes say. Warnings of the package are told when
+    the command is over, one line each; others are for developers.
+
+    Parameters
+    ----------
+    *examples : str
+        Command lines.
     """
 
-    @functools.wraps(command)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            with _warnings_told():
-                command(*args, **kwargs)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
-            raise
-        except KeyboardInterrupt:
-            refuse("tracer: interrupted; what was begun is cancelled.", Code.INTERRUPTED)
-        except Exception as error:
-            if kwargs.get("debug"):
-                traceback.print_exc()
-            refuse(_paragraph(error, debug=bool(kwargs.get("debug"))), code_of(error))
+    def wrapped(command: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(command)
+        def answered(*args: P.args, **kwargs: P.kwargs) -> None:
+            debug = bool(kwargs.get("debug"))
+            try:
+                with _warnings_told():
+                    command(*args, **kwargs)
+            except (typer.Exit, typer.Abort, typer.BadParameter):
+                raise
+            except KeyboardInterrupt:
+                refuse("tracer: interrupted; what was begun is cancelled.", Code.INTERRUPTED)
+            except Exception as error:
+                if debug:
+                    traceback.print_exc()
+                refuse(_paragraph(error, debug=debug), code_of(error))
 
-    return answered
+        lines = "".join(f"\n    {line}" for line in examples)
+        block = f"\n\n\b\nExamples:{lines}" if examples else ""
+        answered.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}{block}\n\n{CODES}"
+        return answered
+
+    return wrapped
 
 
 def code_of(error: BaseException) -> Code:
