@@ -146,8 +146,8 @@ class SchemaError(TracerError, ValueError):
         parts = []
         for name in missing:
             near = nearest(name, available)
-            parts.append(f"{name!r} (nearest: {near})" if near else f"{name!r}")
-        shown = ", ".join(map(repr, available[:20])) + (", ..." if len(available) > 20 else "")
+            parts.append(f"{_shown(name)} (nearest: {near})" if near else _shown(name))
+        shown = ", ".join(map(_shown, available[:20])) + (", ..." if len(available) > 20 else "")
         return cls(
             f"{stage}: every column it reads must be present, missing: {', '.join(parts)}; "
             f"rename or add the column. Present: {shown or 'no columns'}.",
@@ -404,6 +404,11 @@ class ReferenceDateWarning(TracerWarning):
 
 class HorizonWarning(TracerWarning):
     """Rows, or a test period, reach further ahead than what is known."""
+
+
+def _shown(name: object) -> str:
+    """Quote a name; the first cells of a file without header may be of any length."""
+    return f"{name[:60]!r}..." if isinstance(name, str) and len(name) > 60 else repr(name)
 
 
 def nearest(name: str, candidates: Iterable[str], n: int = 3) -> str:

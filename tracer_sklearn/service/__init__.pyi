@@ -1,6 +1,8 @@
 """What `tracer_sklearn.service` offers, by name and home; loaded on first use."""
 
+from .access import RolePolicy
 from .audit import AuditEntry, AuditTrail, AuditVerdict
+from .cache import CachedResult, ResultCache, cache_key, open_cache
 from .config import (
     PipelineConfig,
     PreprocessingConfig,
@@ -11,6 +13,9 @@ from .config import (
 )
 from .logs import configure_logs
 from .metrics import MetricsServer, ServiceMetrics
+from .orchestrator import PipelineOrchestrator
+from .pipeline import DataPipeline
+from .retention import Swept
 from .services import (
     DataIngestionService,
     DataPreprocessingService,
@@ -25,14 +30,19 @@ __all__ = [
     "AuditEntry",
     "AuditTrail",
     "AuditVerdict",
+    "CachedResult",
     "DataIngestionService",
+    "DataPipeline",
     "DataPreprocessingService",
     "DataValidationService",
     "MetricsServer",
     "PipelineConfig",
+    "PipelineOrchestrator",
     "PreprocessingConfig",
     "QualityThresholds",
+    "ResultCache",
     "RetentionPolicy",
+    "RolePolicy",
     "RunEvent",
     "RunFailure",
     "RunLimits",
@@ -41,9 +51,12 @@ __all__ = [
     "RunStore",
     "ServiceMetrics",
     "StageState",
+    "Swept",
     "ValidationConfig",
     "aread_csv",
+    "cache_key",
     "configure_logs",
+    "open_cache",
     "safe_name",
     "spooled",
 ]

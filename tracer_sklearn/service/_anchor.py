@@ -17,7 +17,9 @@ from tracer_sklearn.service.store._engine import BUSY_SECONDS, phrased
 try:
     import fcntl
 except ImportError:  # Windows, where one process is to write
-    fcntl = None  # type: ignore[assignment]
+    HAS_LOCKS = False
+else:
+    HAS_LOCKS = True
 
 # Two places that are written in turn: whatever becomes of one write, the other one is whole.
 _PLACE = 256
@@ -87,7 +89,7 @@ class Anchor:
 
 
 def _lock(descriptor: int, where: str) -> None:
-    if fcntl is None:
+    if not HAS_LOCKS:
         return
     until = time.monotonic() + BUSY_SECONDS
     while True:

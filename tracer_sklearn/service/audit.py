@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, cast
 
-from sqlalchemy import Connection, CursorResult, func, insert, select, text, update
+from sqlalchemy import Connection, CursorResult, and_, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from tracer_sklearn._params import check_integer
@@ -382,14 +380,15 @@ class AuditWriter:
             )
             if newest is None:
                 return 0
-            covered = (audit.c.run_id.is_(None), audit.c.seq <= newest)
+            of_no_run = and_(audit.c.run_id.is_(None), audit.c.action != ERASED)
+            covered = and_(of_no_run, audit.c.seq <= newest)
             facts: dict[str, Any] = {"up_to": newest}
         else:
-            covered = (audit.c.run_id == run_id, audit.c.seq > 0)
+            covered = and_(audit.c.run_id == run_id)
             facts = {}
         wiped = cast(
             CursorResult[Any],
-            self.connection.execute(due.where(*covered).values(personal=None, personal_salt=None)),
+            self.connection.execute(due.where(covered).values(personal=None, personal_salt=None)),
         ).rowcount
         if wiped:
             facts["entries"] = wiped

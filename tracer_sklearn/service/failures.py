@@ -31,6 +31,10 @@ _TRANSIENT = {
 }
 
 
+# What is recorded, logged and answered: a message may name columns of any length.
+_LONGEST = 4_000
+
+
 def failure_of(error: BaseException, stage: str | None) -> RunFailure:
     """Return what is kept of an error.
 
@@ -40,7 +44,7 @@ def failure_of(error: BaseException, stage: str | None) -> RunFailure:
     return RunFailure(
         category=_category(error, stage),
         type=type(error).__name__,
-        message=_message(error),
+        message=_message(error)[:_LONGEST],
         stage=stage,
         transient=_is_transient(error),
     )

@@ -192,7 +192,7 @@ class Machinery:
 
         def told(attempt: Any) -> None:
             outcome = attempt.outcome.result()
-            self.note("run.retried", run.state, error=outcome.error.type)
+            self.note("run.retried", run.state, error_type=outcome.error.type)
             wait = attempt.next_action.sleep
             self.tell(
                 run,
@@ -292,7 +292,7 @@ class Machinery:
         """Add to the audit trail what became of a run."""
         if self.audit is not None:
             if state.error is not None:
-                details = {"error": state.error.type, "stage": state.error.stage, **details}
+                details = {"error_type": state.error.type, "stage": state.error.stage, **details}
             self.audit.append(
                 action,
                 run_id=state.run_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -40,7 +40,15 @@ class Ledger(Protocol):
 class Trail(Protocol):
     """What keeps the audit trail: `AuditTrail`, or something like it."""
 
-    def append(self, action: str, **about: Any) -> object:
+    def append(
+        self,
+        action: str,
+        *,
+        run_id: str | None,
+        principal: str,
+        blueprint: str | None,
+        details: Mapping[str, str | int | float | bool | None] | None,
+    ) -> object:
         """Add an entry."""
 
 
@@ -104,6 +112,9 @@ class Run:
     why: str = "the run was cancelled."
     lock: threading.Lock = field(default_factory=threading.Lock)
     is_taken: bool = False
+
+    def __post_init__(self) -> None:
+        self.future.set_running_or_notify_cancel()  # a waiter that goes away cancels nothing
 
     def take(self) -> bool:
         """Make the caller the one who brings it to its end; False where there is one."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -52,7 +53,8 @@ class Worker:
 
     process: subprocess.Popen[bytes]
     jobs: int = field(default=0, init=False)
-    _heard: bytearray = field(default_factory=bytearray, init=False)
+    _lines: deque[bytes] = field(default_factory=deque, init=False)
+    _rest: bytes = field(default=b"", init=False)
     _is_ready: bool = field(default=False, init=False)
 
     @classmethod
@@ -178,7 +180,16 @@ class Worker:
                     )
 
     def _messages(self) -> Iterator[dict[str, Any]]:
-        """Give what it has said, waiting for it no longer than a glance."""
+        """Give what it has said, waiting for it no longer than a glance.
+
+        What is not taken from here stays for the next time.
+        """
+        if not self._lines:
+            self._listen()
+        while self._lines:
+            yield json.loads(self._lines.popleft())
+
+    def _listen(self) -> None:
         pipe = self.process.stdout
         assert pipe is not None
         with selectors.DefaultSelector() as selector:
@@ -189,14 +200,8 @@ class Worker:
         if not said:  # closed: it is ending
             time.sleep(0.005)
             return
-        start = len(self._heard)
-        self._heard += said
-        if b"\n" not in said:
-            return
-        end = start + said.rindex(b"\n") + 1
-        lines = bytes(self._heard[:end]).splitlines()
-        del self._heard[:end]
-        yield from map(json.loads, lines)
+        *whole, self._rest = (self._rest + said).split(b"\n")
+        self._lines.extend(whole)
 
     def _lost(self) -> Outcome:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -65,12 +65,9 @@ def error_rates(
     """Return how many of a blueprint's ended runs failed, and of what; most frequent first."""
     asked = _asked(blueprint, since, until)
     ended = runs.c.status.in_([status.value for status in RunStatus if status.is_final])
-    totals = {
-        name: count
-        for name, count in connection.execute(
-            select(runs.c.blueprint, func.count()).where(asked, ended).group_by(runs.c.blueprint)
-        )
-    }
+    by_blueprint = select(runs.c.blueprint, func.count()).where(asked, ended)
+    counted = connection.execute(by_blueprint.group_by(runs.c.blueprint))
+    totals: dict[str, int] = dict(counted.tuples().all())
     n_failed = func.count().label("n_failed")
     query = (
         select(

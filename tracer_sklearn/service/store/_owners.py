@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import psutil
+from sqlalchemy import RowMapping
 
 # psutil derives start times from the clock of the machine, which may be set meanwhile.
 _SAME_START = 2.0
@@ -55,14 +54,14 @@ class Owner:
         return cls(uuid.uuid4().hex, this_host(), this_boot(), pid, started)
 
 
-def is_alive(row: Mapping[str, Any], now: datetime, silence: timedelta) -> bool:
+def is_alive(row: RowMapping, now: datetime, silence: timedelta) -> bool:
     """Tell whether the process of a row of `processes` still works.
 
     On its own machine it is looked for; on another one it must have been heard of within
     ``silence``. A process id that is taken, but by a process of another start time, was reused, or
     the clock was set: the silence decides.
     """
-    heard = now - row["heartbeat_at"] <= silence
+    heard: bool = now - row["heartbeat_at"] <= silence
     if row["host"] != this_host():
         return heard
     if row["boot"] != this_boot():
@@ -76,4 +75,4 @@ def is_alive(row: Mapping[str, Any], now: datetime, silence: timedelta) -> bool:
         return False
     except psutil.AccessDenied:
         return heard
-    return heard or abs(started - row["started"]) <= _SAME_START
+    return heard or bool(abs(started - row["started"]) <= _SAME_START)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, func, insert, select, update
 
 from tracer_sklearn._params import check_choice, check_integer, check_real
 from tracer_sklearn.exceptions import ParameterError, RunError, StoreError, nearest
@@ -198,7 +198,7 @@ class RunStore:
             owner = self._claimed(connection)
             if connection.scalar(select(runs.c.run_id).where(runs.c.run_id == row["run_id"])):
                 raise ParameterError(
-                    f"{WHO}: `run_id` must be new, {state.run_id!r} is there; save() changes a run.",
+                    f"{WHO}: `run_id` must be new, {state.run_id!r} is there; save() changes it.",
                     parameter="run_id",
                     value=state.run_id,
                 )
@@ -222,7 +222,7 @@ class RunStore:
         """
         row = as_row(state)
         name = row.pop("run_id")
-        allowed = runs.c.personal_deleted_at.is_(None)
+        allowed: ColumnElement[bool] = runs.c.personal_deleted_at.is_(None)
         if not state.status.is_final:
             allowed = and_(allowed, runs.c.status.not_in(_FINAL))
         with self.writing(durable=state.status.is_final) as connection:

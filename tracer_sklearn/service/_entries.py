@@ -1,0 +1,154 @@
+"""What a cached result is, and the bytes that it is kept as."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from tracer_sklearn._params import fail
+from tracer_sklearn.service.states import now
+
+Content = bytes | memoryview
+Part = Content | Path | None
+
+PARTS = ("outcome", "frame", "pipeline", "manifest")
+_MAGIC = b"TRACER-RESULT-1\n"
+_LENGTH = 8
+_CODE = 32
+_CHUNK = 1 << 20
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class CachedResult:
+    """What a run made, as bytes; never pickled objects.
+
+    Parameters
+    ----------
+    outcome : str
+        The run's state as JSON, without what is personal.
+    frame : bytes, memoryview, Path or None
+        The data set in Arrow's or Parquet's format. A path stands for the file's content, so that
+        large ones are copied without being held in memory; `get` returns memory.
+    pipeline, manifest : bytes, memoryview, Path or None
+        The saved pipeline and its manifest.
+    """
+
+    outcome: str
+    frame: Part = None
+    pipeline: Part = None
+    manifest: Part = None
+
+
+@dataclass(frozen=True)
+class Label:
+    """What an entry says of itself before its content."""
+
+    key: str
+    run_id: str
+    stored_at: datetime
+    sizes: dict[str, int]
+    starts: int
+
+
+def check_key(key: object) -> None:
+    """Require a key as `cache_key` makes them: it becomes the name of a file."""
+    if not (isinstance(key, str) and _KEY.fullmatch(key)):
+        raise fail("ResultCache", "key", "made by cache_key", key)
+
+
+def size_of(part: Part) -> int:
+    """Return how many bytes a part has."""
+    if part is None:
+        return 0
+    return part.stat().st_size if isinstance(part, Path) else len(part)
+
+
+def packed(key: str, result: CachedResult, secret: bytes) -> Iterator[Content]:
+    """Yield the bytes of an entry: a label, the parts, and a code over everything.
+
+    The code is keyed: whoever can write to the cache, but has not the key, cannot make an entry.
+    """
+    parts: dict[str, Part] = {
+        name: part.encode() if isinstance(part := getattr(result, name), str) else part
+        for name in PARTS
+    }
+    label = json.dumps(
+        {
+            "key": key,
+            "run_id": json.loads(result.outcome).get("run_id", ""),
+            "stored_at": now().isoformat(),
+            "sizes": {name: size_of(part) for name, part in parts.items() if part is not None},
+        }
+    ).encode()
+    code = hashlib.blake2b(key=secret, digest_size=_CODE)
+    start = _MAGIC + len(label).to_bytes(_LENGTH, "big") + label
+    code.update(start)
+    yield start
+    for part in parts.values():
+        for chunk in _chunks(part):
+            code.update(chunk)
+            yield chunk
+    yield code.digest()
+
+
+def _chunks(part: Part) -> Iterator[Content]:
+    if isinstance(part, Path):
+        with part.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+    elif part is not None:
+        yield part
+
+
+def label_of(start: Content) -> Label | None:
+    """Read the label at the start of an entry; None where there is none."""
+    try:
+        if bytes(start[: len(_MAGIC)]) != _MAGIC:
+            return None
+        at = len(_MAGIC) + _LENGTH
+        end = at + int.from_bytes(start[len(_MAGIC) : at], "big")
+        facts = json.loads(bytes(start[at:end]))
+        stored_at = datetime.fromisoformat(facts["stored_at"])
+        return Label(facts["key"], facts["run_id"], stored_at, facts["sizes"], end)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+
+
+def unpacked(key: str, content: Content, secret: bytes) -> CachedResult | None:
+    """Return what an entry holds; None unless it is whole, made with the key, and for this key."""
+    view = memoryview(content)
+    code = hashlib.blake2b(view[:-_CODE], key=secret, digest_size=_CODE).digest()
+    if not hmac.compare_digest(code, view[-_CODE:]):
+        return None
+    label = label_of(view)
+    if label is None or label.key != key:
+        return None
+    parts: dict[str, memoryview] = {}
+    at = label.starts
+    for name in PARTS:
+        if name in label.sizes:
+            parts[name] = view[at : at + label.sizes[name]]
+            at += label.sizes[name]
+    return CachedResult(
+        bytes(parts["outcome"]).decode(),
+        parts.get("frame"),
+        parts.get("pipeline"),
+        parts.get("manifest"),
+    )
+
+
+def read_label(path: str | os.PathLike[str]) -> Label | None:
+    """Read the label of an entry's file."""
+    try:
+        with open(path, "rb") as file:
+            return label_of(file.read(8192))
+    except OSError:
+        return None

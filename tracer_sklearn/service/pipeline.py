@@ -1,0 +1,668 @@
+"""The service's front: files, batches and uploads in, data sets and the account of each run out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import inspect
+import os
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from tracer_sklearn._params import check_choice, check_integer, fail
+from tracer_sklearn.exceptions import AccessDeniedError, MissingDependencyError, RunError
+from tracer_sklearn.service.audit import AuditTrail, AuditVerdict
+from tracer_sklearn.service.config import PipelineConfig, PreprocessingConfig
+from tracer_sklearn.service.failures import failure_of
+from tracer_sklearn.service.frames import in_library
+from tracer_sklearn.service.orchestrator import PipelineOrchestrator
+from tracer_sklearn.service.requests import (
+    AnyConfig,
+    AnyPath,
+    batch_item,
+    configured,
+    requested,
+    same_work,
+)
+from tracer_sklearn.service.states import RunEvent, RunState, RunStatus
+from tracer_sklearn.service.store import RunStore
+from tracer_sklearn.service.tasks import Finished, Memory, OnEvent, Task
+from tracer_sklearn.service.transitions import error_of, failed
+from tracer_sklearn.service.uploads import ByteStream, safe_name, spooled
+
+__all__ = ["DataPipeline", "state_folder"]
+
+Library = Literal["pandas", "polars", "arrow"] | None
+AccessPolicy = Callable[[str, str, str | None], bool]
+AnyPreprocessing = PreprocessingConfig | Mapping[str, Any] | None
+
+_STARTING = threading.Lock()
+
+
+def state_folder(state_dir: AnyPath | None = None) -> Path:
+    """Return the folder of the service's state.
+
+    It is the one that is given, that of the environment variable ``TRACER_STATE_DIR``, or the
+    place that the system has for such things.
+    """
+    chosen = os.environ.get("TRACER_STATE_DIR") if state_dir is None else state_dir
+    if chosen:
+        return Path(chosen).absolute()
+    try:
+        import platformdirs
+    except ModuleNotFoundError:
+        raise MissingDependencyError.from_extra("DataPipeline", "service") from None
+    return Path(platformdirs.user_state_dir("tracer"))
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What is there while a `DataPipeline` is started."""
+
+    config: PipelineConfig
+    state_dir: Path
+    store: RunStore
+    audit: AuditTrail
+    memory: Memory | None
+    orchestrator: PipelineOrchestrator
+
+
+class DataPipeline:
+    """Run blueprints over files, batches and uploads, and keep the account of every run.
+
+    Use it where files arrive by themselves. In a notebook the blueprint's own pipeline is simpler.
+    It starts with its first call and may be used without ``async with``; its workers end with the
+    process.
+
+    Parameters
+    ----------
+    config : PipelineConfig, dict or None, default=None
+        What runs do unless a call says otherwise. None for the defaults.
+    max_concurrent_pipelines : int, default=3
+        Runs at once; more wait.
+    enable_monitoring : bool, default=True
+        Whether metrics are kept and runs are logged.
+    state_dir : path or None, default=None
+        Folder of the run store, the audit trail, the cache and fitted pipelines. None for
+        ``TRACER_STATE_DIR``, or the user's folder for such things.
+    store_url : str or None, default=None
+        Database of the runs, for SQLAlchemy. None for a SQLite file in the state folder.
+    cache_url : str or None, default="auto"
+        Where results of earlier runs are kept: "auto" for the state folder, a ``redis://`` URL,
+        or None for nowhere.
+    executor : concurrent.futures.Executor or None, default=None
+        Where workers are driven, as ``Client.get_executor()`` of Dask; all its machines must see
+        the state folder and the files. None for this machine.
+    access_policy : callable or None, default=None
+        ``(principal, action, blueprint) -> bool``; actions are "process", "read", "cancel",
+        "audit" and "retention". None allows everything.
+    principal : str, default="local"
+        On whose behalf calls are made that do not say.
+    on_event : callable or None, default=None
+        Gets every `RunEvent`, in the event loop of the call.
+
+    Examples
+    --------
+    >>> import asyncio, pathlib, tempfile
+    >>> import tracer_sklearn as ts
+    >>> from tracer_sklearn.service import DataPipeline
+    >>> async def main(folder):
+    ...     X, _ = ts.datasets.make_customer_churn(300, random_state=0)
+    ...     X.to_csv(folder / "customers.csv", index=False)
+    ...     async with DataPipeline(state_dir=folder / "state") as pipeline:
+    ...         data, state = await pipeline.process_file(folder / "customers.csv", "customer_churn")
+    ...         return len(data), str(state.status), state.preprocessing.options["scaling_method"]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncio.run(main(pathlib.Path(folder)))
+    (300, 'COMPLETED', 'robust')
+    """
+
+    def __init__(
+        self,
+        config: AnyConfig = None,
+        *,
+        max_concurrent_pipelines: int = 3,
+        enable_monitoring: bool = True,
+        state_dir: AnyPath | None = None,
+        store_url: str | None = None,
+        cache_url: str | None = "auto",
+        executor: Executor | None = None,
+        access_policy: AccessPolicy | None = None,
+        principal: str = "local",
+        on_event: OnEvent | None = None,
+    ) -> None:
+        self.config = config
+        self.max_concurrent_pipelines = max_concurrent_pipelines
+        self.enable_monitoring = enable_monitoring
+        self.state_dir = state_dir
+        self.store_url = store_url
+        self.cache_url = cache_url
+        self.executor = executor
+        self.access_policy = access_policy
+        self.principal = principal
+        self.on_event = on_event
+        self._parts: dict[str, _Parts] = {}
+
+    # ------------------------------------------------------------------------------ its life
+
+    async def __aenter__(self) -> Self:
+        await self._started()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    async def close(self, timeout_seconds: float = 0.0) -> None:
+        """Cancel what is under way, after a time, and let the workers go; a later call starts anew.
+
+        Parameters
+        ----------
+        timeout_seconds : float, default=0.0
+            How long runs may take to end by themselves.
+        """
+        parts = self._parts.pop("parts", None)
+        if parts is not None:
+            await asyncio.to_thread(parts.orchestrator.close, timeout_seconds)
+            await asyncio.to_thread(parts.store.close)
+
+    async def _started(self) -> _Parts:
+        parts = self._parts.get("parts")
+        return await asyncio.to_thread(self._start) if parts is None else parts
+
+    def _start(self) -> _Parts:
+        with _STARTING:
+            if "parts" in self._parts:
+                return self._parts["parts"]
+            config = configured(PipelineConfig(), self.config)
+            folder = state_folder(self.state_dir)
+            store = RunStore.open(self.store_url, state_dir=folder)
+            try:
+                audit = AuditTrail.open(store)
+                memory = _memory(self.cache_url, folder)
+                orchestrator = PipelineOrchestrator(
+                    store,
+                    audit,
+                    state_dir=folder,
+                    max_concurrent=self.max_concurrent_pipelines,
+                    executor=self.executor,
+                    memory=memory,
+                )
+                orchestrator.start()
+            except BaseException:
+                store.close()
+                raise
+            parts = _Parts(config, folder, store, audit, memory, orchestrator)
+            self._parts["parts"] = parts
+            return parts
+
+    # ------------------------------------------------------------------------------ runs
+
+    async def process_file(
+        self,
+        file_path: AnyPath,
+        blueprint_name: str,
+        *,
+        config: AnyConfig = None,
+        preprocessing_config: AnyPreprocessing = None,
+        fitted: AnyPath | None = None,
+        target_column: str | None = None,
+        output: AnyPath | None = None,
+        principal: str | None = None,
+        correlation_id: str | None = None,
+        on_event: OnEvent | None = None,
+        as_: Library = "pandas",
+    ) -> tuple[Any, RunState]:
+        """Run a blueprint over a file.
+
+        Parameters
+        ----------
+        file_path : path
+            The file: CSV, Parquet, Arrow or JSON lines, compressed or not.
+        blueprint_name : {"customer_churn", "revenue_projection", "price_optimization"}
+            Which blueprint.
+        config : PipelineConfig, dict or None, default=None
+            What to do. A dict changes the pipeline's own configuration; None keeps it.
+        preprocessing_config : PreprocessingConfig, dict or None, default=None
+            The four options of the blueprint, in place of those in the configuration.
+        fitted : path or None, default=None
+            A saved pipeline, as ``state.pipeline_path``, to score the file with. None fits one.
+        target_column : str or None, default=None
+            The outcome; it makes the run cross-validate and fit a model.
+        output : path or None, default=None
+            Where the data set is written, by its ending: .parquet, .csv or .arrow. None for
+            nowhere.
+        principal : str or None, default=None
+            On whose behalf; None for the pipeline's own.
+        correlation_id : str or None, default=None
+            Ties runs together in the records; None for the run's id.
+        on_event : callable or None, default=None
+            Gets every `RunEvent` of the run, in this event loop.
+        as_ : {"pandas", "polars", "arrow"} or None, default="pandas"
+            The library of the data set; None for no data set, where ``output`` is enough.
+
+        Returns
+        -------
+        data : DataFrame
+            The data set.
+        state : RunState
+            The account of the run.
+
+        Raises
+        ------
+        RunError
+            If the run fails or is cancelled; with ``state``, and the error as its cause.
+        ParameterError
+            If an argument is not legal; nothing has begun then.
+        AccessDeniedError
+            If the access policy says no.
+        """
+        check_library(as_)
+        parts = await self._started()
+        task = await asyncio.to_thread(
+            self._task,
+            parts,
+            file_path=file_path,
+            blueprint_name=blueprint_name,
+            config=config,
+            preprocessing_config=preprocessing_config,
+            fitted=fitted,
+            target_column=target_column,
+            output=output,
+            principal=principal,
+            correlation_id=correlation_id,
+            on_event=_in_loop(self.on_event, on_event),
+        )
+        return await self._run(parts, task, as_)
+
+    async def process_batch(
+        self,
+        items: Iterable[Any],
+        *,
+        max_concurrent: int | None = None,
+        config: AnyConfig = None,
+        preprocessing_config: AnyPreprocessing = None,
+        fitted: AnyPath | None = None,
+        target_column: str | None = None,
+        principal: str | None = None,
+        correlation_id: str | None = None,
+        on_event: OnEvent | None = None,
+        as_: Library = "pandas",
+    ) -> list[tuple[Any, RunState]]:
+        """Run blueprints over several files; one that fails stops no other.
+
+        Parameters
+        ----------
+        items : iterable of (file_path, blueprint_name) or dict
+            The files. A dict may also hold ``config``, ``preprocessing_config``, ``fitted``,
+            ``target_column`` and ``output`` of its own. What stands there twice runs once.
+        max_concurrent : int or None, default=None
+            Runs of this batch at once, if that is less than the pipeline's own number.
+        config, preprocessing_config, fitted, target_column, principal, on_event, as_ : optional
+            As in `process_file`, for all items.
+        correlation_id : str or None, default=None
+            Ties the runs together; None for the id of the first.
+
+        Returns
+        -------
+        list of (data or None, RunState)
+            In the order of the items. Where the run failed, there is no data, and
+            ``state.error`` says why.
+
+        Raises
+        ------
+        ParameterError
+            If an argument is not legal; nothing has begun then.
+        AccessDeniedError
+            If the access policy says no to any of them; likewise.
+        """
+        check_library(as_)
+        if max_concurrent is not None:
+            check_integer("DataPipeline", "max_concurrent", max_concurrent, low=1)
+        parts = await self._started()
+        same = {
+            "config": config,
+            "preprocessing_config": preprocessing_config,
+            "fitted": fitted,
+            "target_column": target_column,
+            "principal": principal,
+            "on_event": _in_loop(self.on_event, on_event),
+        }
+
+        def prepared() -> list[Task]:
+            tasks: list[Task] = []
+            for item in items:
+                shared = correlation_id or (tasks[0].state.run_id if tasks else None)
+                given = {**same, **batch_item(item), "correlation_id": shared}
+                tasks.append(self._task(parts, **given))
+            return tasks
+
+        tasks = await asyncio.to_thread(prepared)
+        gate = asyncio.Semaphore(max_concurrent or self.max_concurrent_pipelines)
+
+        async def one(task: Task) -> tuple[Any, RunState]:
+            async with gate:
+                try:
+                    return await self._run(parts, task, as_)
+                except RunError as error:
+                    assert isinstance(error.state, RunState)
+                    return None, error.state
+                except Exception as error:  # the store did not take it: the others may fare better
+                    return None, failed(task.state, failure_of(error, None))
+
+        keys = [same_work(task) for task in tasks]
+        unique = dict(zip(reversed(keys), reversed(tasks), strict=True))
+        async with asyncio.TaskGroup() as group:
+            running = {key: group.create_task(one(task)) for key, task in reversed(unique.items())}
+        seen: set[tuple[str, ...]] = set()
+        results = []
+        for key in keys:
+            data, state = running[key].result()
+            if key in seen and as_ == "pandas":  # whoever changes one does not change the other
+                data = copy.copy(data)
+            seen.add(key)
+            results.append((data, state))
+        return results
+
+    async def process_stream(
+        self,
+        file_stream: ByteStream,
+        filename: str,
+        blueprint_name: str,
+        content_length: int | None = None,
+        *,
+        config: AnyConfig = None,
+        preprocessing_config: AnyPreprocessing = None,
+        fitted: AnyPath | None = None,
+        target_column: str | None = None,
+        output: AnyPath | None = None,
+        principal: str | None = None,
+        correlation_id: str | None = None,
+        on_event: OnEvent | None = None,
+        as_: Library = "pandas",
+    ) -> tuple[Any, RunState]:
+        """Run a blueprint over an upload, which is kept in a private file meanwhile.
+
+        Parameters
+        ----------
+        file_stream : stream of bytes
+            An async iterator of bytes, something with ``read(n)``, plain or awaited, or bytes.
+        filename : str
+            As the client sent it. Only a safe base name is kept.
+        blueprint_name : str
+            As in `process_file`.
+        content_length : int or None, default=None
+            How many bytes were announced; None where nobody said. More or fewer fail the run.
+        config, preprocessing_config, fitted, target_column, output, principal : optional
+            As in `process_file`.
+        correlation_id, on_event, as_ : optional
+            As in `process_file`.
+
+        Returns
+        -------
+        data : DataFrame
+            The data set.
+        state : RunState
+            The account of the run.
+
+        Raises
+        ------
+        RunError
+            If the upload or the run fails, or is cancelled.
+        """
+        check_library(as_)
+        parts = await self._started()
+        task = await asyncio.to_thread(
+            self._task,
+            parts,
+            file_path=safe_name(filename),
+            blueprint_name=blueprint_name,
+            config=config,
+            preprocessing_config=preprocessing_config,
+            fitted=fitted,
+            target_column=target_column,
+            output=output,
+            principal=principal,
+            correlation_id=correlation_id,
+            on_event=_in_loop(self.on_event, on_event),
+        )
+        future = await asyncio.to_thread(parts.orchestrator.announce, task)
+        run_id = task.state.run_id
+        try:
+            folder = parts.state_dir / "work" / run_id
+            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
+            limits = task.config.limits
+            coming = asyncio.ensure_future(
+                spooled(file_stream, filename, folder, limits=limits, content_length=content_length)
+            )
+            try:  # a cancel of the run ends the upload
+                both: set[asyncio.Future[Any]] = {coming, asyncio.wrap_future(future)}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                if not coming.done():
+                    coming.cancel()
+                    await asyncio.wait({coming})
+            if not coming.cancelled():
+                path = str(coming.result())
+                await asyncio.to_thread(parts.orchestrator.enqueue, run_id, path)
+        except asyncio.CancelledError:
+            await _unhindered(asyncio.to_thread(parts.orchestrator.cancel, run_id))
+            raise
+        except Exception as error:
+            await asyncio.to_thread(parts.orchestrator.give_up, run_id, error)
+        return await self._ended(parts, run_id, future, as_)
+
+    async def submit_file(self, file_path: AnyPath, blueprint_name: str, **options: Any) -> str:
+        """Begin a run and return at once; `wait`, `events` and `cancel` take what is returned.
+
+        Parameters
+        ----------
+        file_path, blueprint_name, **options
+            As in `process_file`, without ``as_``.
+
+        Returns
+        -------
+        str
+            The run's id.
+        """
+        parts = await self._started()
+        options["on_event"] = _in_loop(self.on_event, options.get("on_event"))
+        task = await asyncio.to_thread(
+            self._task, parts, file_path=file_path, blueprint_name=blueprint_name, **options
+        )
+        await asyncio.to_thread(parts.orchestrator.submit, task)
+        return task.state.run_id
+
+    async def wait(self, run_id: str, *, as_: Library = "pandas") -> tuple[Any, RunState]:
+        """Wait for the end of a run, and return or raise what `process_file` would.
+
+        The data sets of the last ended runs are held. The data of an older one is None: give
+        ``output`` where it must last.
+        """
+        check_library(as_)
+        parts = await self._started()
+        future = await asyncio.to_thread(parts.orchestrator.future, run_id)
+        return await self._ended(parts, run_id, future, as_, cancels=False)
+
+    async def cancel(self, run_id: str, *, principal: str | None = None) -> bool:
+        """Stop a run wherever it is; return whether it is CANCELLED now, with nothing left."""
+        parts = await self._started()
+        await self._allow_for(parts, "cancel", run_id, principal)
+        await asyncio.to_thread(parts.orchestrator.cancel, run_id)
+        future = await asyncio.to_thread(parts.orchestrator.future, run_id)
+        done = await asyncio.shield(asyncio.wrap_future(future))
+        return done.state.status is RunStatus.CANCELLED
+
+    async def events(self, run_id: str, *, principal: str | None = None) -> AsyncIterator[RunEvent]:
+        """Give what has happened to a run, then what happens, until it ends."""
+        parts = await self._started()
+        await self._allow_for(parts, "read", run_id, principal)
+        async for event in parts.orchestrator.events(run_id):
+            yield event
+
+    # ------------------------------------------------------------------------------ accounts
+
+    async def run(self, run_id: str, *, principal: str | None = None) -> RunState:
+        """Return the account of one run."""
+        parts = await self._started()
+        return await self._allow_for(parts, "read", run_id, principal)
+
+    async def runs(
+        self,
+        *,
+        status: RunStatus | str | None = None,
+        blueprint: str | None = None,
+        principal: str | None = None,
+        **filters: Any,
+    ) -> list[RunState]:
+        """Return the accounts of runs, the newest first.
+
+        Parameters
+        ----------
+        status, blueprint : str or None, default=None
+            Which runs; None for all.
+        principal : str or None, default=None
+            On whose behalf it is asked.
+        **filters
+            Further ones of `RunStore.runs`: ``since``, ``until``, ``limit``, ``offset``.
+        """
+        parts = await self._started()
+        await asyncio.to_thread(self._allow, parts, "read", blueprint, principal)
+        return await asyncio.to_thread(
+            parts.store.runs, status=status, blueprint=blueprint, **filters
+        )
+
+    async def verify_audit(self, *, principal: str | None = None) -> AuditVerdict:
+        """Say whether the audit trail is whole."""
+        parts = await self._started()
+        await asyncio.to_thread(self._allow, parts, "audit", None, principal)
+        return await asyncio.to_thread(parts.audit.verify)
+
+    # ------------------------------------------------------------------------------ inside
+
+    def _task(
+        self,
+        parts: _Parts,
+        *,
+        blueprint_name: str,
+        principal: str | None = None,
+        config: AnyConfig = None,
+        preprocessing_config: AnyPreprocessing = None,
+        target_column: str | None = None,
+        **options: Any,
+    ) -> Task:
+        who = self.principal if principal is None else principal
+        task = requested(
+            blueprint_name=blueprint_name,
+            config=configured(parts.config, config, preprocessing_config, target_column),
+            principal=who,
+            **options,
+        )
+        self._allow(parts, "process", blueprint_name, who)
+        return task
+
+    async def _run(self, parts: _Parts, task: Task, as_: Library) -> tuple[Any, RunState]:
+        submitted = asyncio.ensure_future(asyncio.to_thread(parts.orchestrator.submit, task))
+        try:
+            future = await asyncio.shield(submitted)
+        except asyncio.CancelledError:
+            await asyncio.wait({submitted})
+            await _unhindered(asyncio.to_thread(parts.orchestrator.cancel, task.state.run_id))
+            raise
+        return await self._ended(parts, task.state.run_id, future, as_)
+
+    async def _ended(
+        self,
+        parts: _Parts,
+        run_id: str,
+        future: Future[Finished],
+        as_: Library,
+        *,
+        cancels: bool = True,
+    ) -> tuple[Any, RunState]:
+        """Wait for the end; where the waiting task is cancelled, the run is, too."""
+        try:
+            done = await asyncio.shield(asyncio.wrap_future(future))
+        except asyncio.CancelledError:
+            if cancels:
+                await _unhindered(asyncio.to_thread(parts.orchestrator.cancel, run_id))
+                await _unhindered(asyncio.to_thread(future.result, 5.0))
+            raise
+        parts.orchestrator.release(run_id)
+        if done.state.status is not RunStatus.COMPLETED:
+            raise error_of(done.state) from error_of(done.state).__cause__
+        if as_ is None or done.data is None:
+            return None, done.state
+        return await asyncio.to_thread(in_library, done.data, as_), done.state
+
+    def _allow(
+        self, parts: _Parts, action: str, blueprint: str | None, principal: str | None
+    ) -> None:
+        who = self.principal if principal is None else principal
+        if self.access_policy is None or self.access_policy(who, action, blueprint):
+            return
+        parts.audit.append(
+            "access.denied", principal=who, blueprint=blueprint, details={"action": action}
+        )
+        on = "" if blueprint is None else f" on {blueprint!r}"
+        raise AccessDeniedError(
+            f"DataPipeline: the access policy must allow {action!r}{on} to {who!r}, it does not; "
+            "ask whoever keeps the policy.",
+            principal=who,
+            action=action,
+            blueprint=blueprint,
+        )
+
+    async def _allow_for(
+        self, parts: _Parts, action: str, run_id: str, principal: str | None
+    ) -> RunState:
+        state = await asyncio.to_thread(parts.store.get, run_id)
+        await asyncio.to_thread(self._allow, parts, action, state.blueprint, principal)
+        return state
+
+
+def check_library(as_: Library) -> None:
+    """Refuse a library that is not known."""
+    if as_ is not None:
+        check_choice("DataPipeline", "as_", as_, ("pandas", "polars", "arrow"))
+
+
+def _in_loop(*callbacks: OnEvent | None) -> OnEvent | None:
+    """Return a callback for threads that has the given ones called in this event loop."""
+    wanted = [callback for callback in callbacks if callback is not None]
+    for callback in wanted:
+        if not callable(callback):
+            raise fail("DataPipeline", "on_event", "a callable that takes a RunEvent", callback)
+    if not wanted:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def called(event: RunEvent) -> None:
+        for callback in wanted:
+            answer = callback(event)
+            if inspect.isawaitable(answer):
+                asyncio.ensure_future(answer)
+
+    def hand_over(event: RunEvent) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(called, event)
+
+    return hand_over
+
+
+async def _unhindered(awaitable: Any) -> None:
+    """Await to the end, also where this task is cancelled meanwhile."""
+    work = asyncio.ensure_future(awaitable)
+    while not work.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({work})
+    with contextlib.suppress(Exception):
+        work.result()
+
+
+def _memory(cache_url: str | None, state_dir: Path) -> Memory | None:
+    return None

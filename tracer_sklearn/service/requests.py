@@ -1,0 +1,134 @@
+"""From the arguments of a call to the task that is run."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tracer_sklearn
+from tracer_sklearn._params import fail
+from tracer_sklearn.exceptions import ParameterError, nearest
+from tracer_sklearn.service.config import PipelineConfig, PreprocessingConfig
+from tracer_sklearn.service.outputs import check_output
+from tracer_sklearn.service.plans import check_blueprint
+from tracer_sklearn.service.states import OutputState, RunState, now
+from tracer_sklearn.service.tasks import OnEvent, Task
+from tracer_sklearn.service.transitions import new_run_id
+
+__all__ = ["batch_item", "configured", "requested", "same_work"]
+
+AnyPath = str | os.PathLike[str]
+AnyConfig = PipelineConfig | Mapping[str, Any] | None
+
+_ITEM = (
+    "file_path",
+    "blueprint_name",
+    "config",
+    "preprocessing_config",
+    "fitted",
+    "target_column",
+    "output",
+)
+
+
+def configured(
+    default: PipelineConfig,
+    config: AnyConfig = None,
+    preprocessing_config: PreprocessingConfig | Mapping[str, Any] | None = None,
+    target_column: str | None = None,
+) -> PipelineConfig:
+    """Return the configuration of one run; what a call does not say is as in the default."""
+    chosen = default
+    if isinstance(config, PipelineConfig):
+        chosen = config
+    elif config is not None:
+        chosen = PipelineConfig(**{**_given(default), **config})
+    changes: dict[str, Any] = {}
+    if preprocessing_config is not None:
+        given = preprocessing_config
+        if not isinstance(given, PreprocessingConfig):
+            given = PreprocessingConfig(**given)
+        changes["preprocessing_config"] = given
+    if target_column is not None:
+        changes["target_column"] = target_column
+    return PipelineConfig(**{**_given(chosen), **changes}) if changes else chosen
+
+
+def _given(config: PipelineConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in config.model_fields_set}
+
+
+def requested(
+    file_path: AnyPath,
+    blueprint_name: str,
+    *,
+    config: PipelineConfig,
+    fitted: AnyPath | None = None,
+    output: AnyPath | None = None,
+    principal: str,
+    correlation_id: str | None = None,
+    on_event: OnEvent | None = None,
+) -> Task:
+    """Return the task of a call; refuse what cannot be meant before anything is begun."""
+    given: Any = file_path
+    if not isinstance(given, str | os.PathLike):
+        must = "the path of a file (`process_stream` takes streams)"
+        raise fail("DataPipeline", "file_path", must, type(given).__name__)
+    _check_plan(blueprint_name, config.model_dump_json())
+    run_id = new_run_id()
+    state = RunState(
+        run_id=run_id,
+        correlation_id=run_id if correlation_id is None else correlation_id,
+        blueprint=blueprint_name,
+        source=os.fspath(file_path),
+        principal=principal,
+        created_at=now(),
+        fitted=None if fitted is None else os.path.abspath(os.fspath(fitted)),
+        output=OutputState(path=None if output is None else check_output(output)),
+        config=config.to_dict(),
+        package_version=tracer_sklearn.__version__,
+    )
+    # absolute, because the worker was started where this process was then
+    return Task(state, os.path.abspath(os.fspath(file_path)), config, on_event)
+
+
+@functools.lru_cache(maxsize=128)
+def _check_plan(blueprint: str, config: str) -> None:
+    check_blueprint(blueprint, PipelineConfig.model_validate_json(config))
+
+
+def batch_item(item: Any) -> dict[str, Any]:
+    """Return the arguments of one item of a batch."""
+    if isinstance(item, Mapping):
+        for name in item:
+            if name not in _ITEM:
+                near = nearest(str(name), _ITEM)
+                raise ParameterError(
+                    f"DataPipeline: the keys of an item must be of {', '.join(_ITEM)}, got "
+                    f"{name!r}; " + (f"did you mean {near}?" if near else "leave it out."),
+                    parameter="items",
+                    value=name,
+                )
+        given = dict(item)
+    elif isinstance(item, tuple | list) and len(item) == 2:
+        given = {"file_path": item[0], "blueprint_name": item[1]}
+    else:
+        must = "(file_path, blueprint_name) or a mapping with these keys, each"
+        raise fail("DataPipeline", "items", must, item)
+    for name in _ITEM[:2]:
+        if name not in given:
+            raise fail("DataPipeline", "items", f"mappings with {name!r}", sorted(given))
+    return given
+
+
+def same_work(task: Task) -> tuple[str, ...]:
+    """Return what two tasks share when one run serves both."""
+    return (
+        os.path.realpath(task.path),
+        task.state.blueprint,
+        task.config.model_dump_json(),
+        task.state.fitted or "",
+        task.state.output.path or "",
+    )
