@@ -13,13 +13,16 @@ from tracer_sklearn.io._table import as_library
 __all__ = ["data_set", "in_library"]
 
 
-def data_set(source: str | os.PathLike[str] | bytes) -> pl.DataFrame:
+def data_set(source: str | os.PathLike[str] | bytes | memoryview) -> pl.DataFrame:
     """Open an Arrow file as a frame.
 
     A path is mapped, not read: the file may be unlinked at once, and its pages count as memory
     only while they are used.
     """
-    content = source if isinstance(source, bytes) else pa.memory_map(os.fspath(source))
+    if isinstance(source, bytes | memoryview):
+        content = pa.BufferReader(source)
+    else:
+        content = pa.memory_map(os.fspath(source))
     frame = pl.from_arrow(pa.ipc.open_file(content).read_all())
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -6,20 +6,14 @@ import contextlib
 import glob
 import os
 import shutil
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tracer_sklearn.exceptions import ParameterError
 from tracer_sklearn.service.locks import Cancelled, output_lock
 from tracer_sklearn.service.states import RunState, RunStatus
 
-__all__ = ["Target", "clear_dead", "clear_run", "clear_strays"]
-
-# Folders of unknown runs may belong to a store of another address; a day later nobody wants them.
-_STRAY_SECONDS = 86_400.0
+__all__ = ["Target", "clear_dead", "clear_run"]
 
 
 @dataclass(frozen=True)
@@ -75,17 +69,6 @@ def clear_dead(state: RunState, state_dir: Path) -> None:
             output_lock(state_dir / "locks", state.output.path, lambda: True),
         ):
             _remove(_parts(Path(os.path.realpath(state.output.path))))
-
-
-def clear_strays(state_dir: Path, store: Any) -> None:
-    """Remove folders of runs that have ended: a process died after it recorded their end."""
-    for folder in (state_dir / "work").iterdir():
-        try:
-            is_over = store.get(folder.name).status.is_final
-        except ParameterError:
-            is_over = time.time() - folder.stat().st_mtime > _STRAY_SECONDS
-        if is_over:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _parts(target: Path) -> Iterable[Path]:

@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +19,11 @@ from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.frames import data_set
 from tracer_sklearn.service.happenings import EventLog
 from tracer_sklearn.service.jobs import Job, Outcome
-from tracer_sklearn.service.leftovers import Target, clear_dead, clear_run, clear_strays
+from tracer_sklearn.service.leftovers import Target, clear_dead, clear_run
 from tracer_sklearn.service.locks import Cancelled, output_lock
 from tracer_sklearn.service.sources import checksum_of
 from tracer_sklearn.service.states import RunState, RunStatus, StageState
-from tracer_sklearn.service.tasks import Finished, Ledger, Memory, OnEvent, Run, Trail, event_of
+from tracer_sklearn.service.tasks import Finished, Ledger, Memory, Observer, Run, Trail, event_of
 from tracer_sklearn.service.transitions import (
     begun,
     cancelled,
@@ -63,7 +63,7 @@ class Machinery:
     executor: Executor | None
     retrying: Retrying
     memory: Memory | None
-    on_event: OnEvent | None
+    observers: Sequence[Observer]
     perform: str | None
     pool: WorkerPool
     events: EventLog = field(default_factory=EventLog)
@@ -82,7 +82,6 @@ class Machinery:
         for name in ("work", "pipelines", "locks"):
             (self.state_dir / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         dead = self.recover()
-        clear_strays(self.state_dir, self.store)
         # Daemons: a script that ends does not wait for runs that it forgot.
         for number in range(self.size):
             threading.Thread(target=self._serve, name=f"tracer-run-{number}", daemon=True).start()
@@ -182,10 +181,11 @@ class Machinery:
         if digest is None:  # the worker says why the file cannot be read
             return None
         run.state = run.state.model_copy(update={"source_checksum": digest})
-        known: Finished | None = None
-        with tolerated("earlier results cannot be asked for"):
-            known = self.memory.recall(run.task, run.state)
-        return known
+        try:
+            return self.memory.recall(run.task, run.state)
+        except Exception as error:  # then the work is done again
+            _LOGGER.warning("earlier results cannot be asked for: %s", type(error).__name__)
+            return None
 
     def _attempted(self, run: Run) -> Finished:
         tenacity = _tenacity()
@@ -193,6 +193,7 @@ class Machinery:
         def told(attempt: Any) -> None:
             outcome = attempt.outcome.result()
             self.note("run.retried", run.state, error_type=outcome.error.type)
+            run.state = run.state.model_copy(update={"error": outcome.error})
             wait = attempt.next_action.sleep
             self.tell(
                 run,
@@ -315,10 +316,12 @@ class Machinery:
         """Tell what happened to all who listen."""
         event = event_of(run.state, kind, message, stage)
         self.events.tell(event)
-        for listener in (run.task.on_event, self.on_event):
-            if listener is not None:
-                with tolerated("a callback failed"):
-                    listener(event)
+        if run.task.on_event is not None:
+            with tolerated("a callback failed"):
+                run.task.on_event(event)
+        for observe in self.observers:
+            with tolerated("an observer failed"):
+                observe(event, run.state)
 
 
 def _may_succeed_later(outcome: Outcome) -> bool:

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from tracer_sklearn.service.tasks import (
     Finished,
     Ledger,
     Memory,
-    OnEvent,
+    Observer,
     Run,
     Task,
     Trail,
@@ -61,8 +61,10 @@ class PipelineOrchestrator:
         with a random part, so that runs that failed together do not come back together.
     memory : object or None, default=None
         Recalls results of the same work. None for none.
-    on_event : callable or None, default=None
-        Gets every `RunEvent`, in the thread that runs the task.
+    observers : sequence of callable, default=()
+        Each gets every `RunEvent` and the `RunState` then, in the thread that runs the task.
+    on_worker : callable or None, default=None
+        Gets the number of a worker, its memory in MB and its seconds of computing, now and then.
     perform : str or None, default=None
         ``module:function`` in place of the work itself, for tests.
 
@@ -84,7 +86,8 @@ class PipelineOrchestrator:
         first_wait_seconds: float = 0.5,
         longest_wait_seconds: float = 30.0,
         memory: Memory | None = None,
-        on_event: OnEvent | None = None,
+        observers: Sequence[Observer] = (),
+        on_worker: Callable[[int, float, float], object] | None = None,
         perform: str | None = None,
     ) -> None:
         self.store = store
@@ -96,7 +99,8 @@ class PipelineOrchestrator:
         self.first_wait_seconds = first_wait_seconds
         self.longest_wait_seconds = longest_wait_seconds
         self.memory = memory
-        self.on_event = on_event
+        self.observers = observers
+        self.on_worker = on_worker
         self.perform = perform
         self._parts: dict[str, Machinery] = {}
 
@@ -125,12 +129,13 @@ class PipelineOrchestrator:
                     self.attempts, self.first_wait_seconds, self.longest_wait_seconds
                 ),
                 memory=self.memory,
-                on_event=self.on_event,
+                observers=self.observers,
                 perform=self.perform,
                 pool=WorkerPool(
                     size=self.max_concurrent,
                     perform=self.perform,
                     environment=_threads(self.max_concurrent),
+                    on_worker=self.on_worker,
                 ),
             )
             dead = machinery.start()

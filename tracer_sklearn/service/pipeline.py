@@ -3,73 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
-import inspect
-import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self
+from datetime import datetime
+from typing import Any, Self, cast
 
-from tracer_sklearn._params import check_choice, check_integer, fail
-from tracer_sklearn.exceptions import AccessDeniedError, MissingDependencyError, RunError
-from tracer_sklearn.service.audit import AuditTrail, AuditVerdict
-from tracer_sklearn.service.config import PipelineConfig, PreprocessingConfig
+from tracer_sklearn._params import check_integer
+from tracer_sklearn.exceptions import RunError
+from tracer_sklearn.service.access import AccessPolicy, check_access
+from tracer_sklearn.service.audit import AuditVerdict
+from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.frames import in_library
-from tracer_sklearn.service.orchestrator import PipelineOrchestrator
+from tracer_sklearn.service.metrics import ServiceMetrics
+from tracer_sklearn.service.parts import Parts, opened, state_folder
 from tracer_sklearn.service.requests import (
     AnyConfig,
     AnyPath,
+    AnyPreprocessing,
+    Library,
     batch_item,
+    check_library,
     configured,
     requested,
     same_work,
 )
+from tracer_sklearn.service.retention import Swept, sweep
 from tracer_sklearn.service.states import RunEvent, RunState, RunStatus
 from tracer_sklearn.service.store import RunStore
-from tracer_sklearn.service.tasks import Finished, Memory, OnEvent, Task
+from tracer_sklearn.service.tasks import Finished, OnEvent, Task
 from tracer_sklearn.service.transitions import error_of, failed
 from tracer_sklearn.service.uploads import ByteStream, safe_name, spooled
+from tracer_sklearn.service.waiting import in_loop, unhindered
 
-__all__ = ["DataPipeline", "state_folder"]
+__all__ = ["DataPipeline"]
 
-Library = Literal["pandas", "polars", "arrow"] | None
-AccessPolicy = Callable[[str, str, str | None], bool]
-AnyPreprocessing = PreprocessingConfig | Mapping[str, Any] | None
 
 _STARTING = threading.Lock()
-
-
-def state_folder(state_dir: AnyPath | None = None) -> Path:
-    """Return the folder of the service's state.
-
-    It is the one that is given, that of the environment variable ``TRACER_STATE_DIR``, or the
-    place that the system has for such things.
-    """
-    chosen = os.environ.get("TRACER_STATE_DIR") if state_dir is None else state_dir
-    if chosen:
-        return Path(chosen).absolute()
-    try:
-        import platformdirs
-    except ModuleNotFoundError:
-        raise MissingDependencyError.from_extra("DataPipeline", "service") from None
-    return Path(platformdirs.user_state_dir("tracer"))
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What is there while a `DataPipeline` is started."""
-
-    config: PipelineConfig
-    state_dir: Path
-    store: RunStore
-    audit: AuditTrail
-    memory: Memory | None
-    orchestrator: PipelineOrchestrator
 
 
 class DataPipeline:
@@ -115,7 +87,8 @@ class DataPipeline:
     ...     X, _ = ts.datasets.make_customer_churn(300, random_state=0)
     ...     X.to_csv(folder / "customers.csv", index=False)
     ...     async with DataPipeline(state_dir=folder / "state") as pipeline:
-    ...         data, state = await pipeline.process_file(folder / "customers.csv", "customer_churn")
+    ...         path = folder / "customers.csv"
+    ...         data, state = await pipeline.process_file(path, "customer_churn")
     ...         return len(data), str(state.status), state.preprocessing.options["scaling_method"]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     asyncio.run(main(pathlib.Path(folder)))
@@ -146,7 +119,7 @@ class DataPipeline:
         self.access_policy = access_policy
         self.principal = principal
         self.on_event = on_event
-        self._parts: dict[str, _Parts] = {}
+        self._parts: dict[str, Parts] = {}
 
     # ------------------------------------------------------------------------------ its life
 
@@ -167,36 +140,25 @@ class DataPipeline:
         """
         parts = self._parts.pop("parts", None)
         if parts is not None:
-            await asyncio.to_thread(parts.orchestrator.close, timeout_seconds)
-            await asyncio.to_thread(parts.store.close)
+            await asyncio.to_thread(parts.close, timeout_seconds)
 
-    async def _started(self) -> _Parts:
+    async def _started(self) -> Parts:
         parts = self._parts.get("parts")
         return await asyncio.to_thread(self._start) if parts is None else parts
 
-    def _start(self) -> _Parts:
+    def _start(self) -> Parts:
         with _STARTING:
             if "parts" in self._parts:
                 return self._parts["parts"]
-            config = configured(PipelineConfig(), self.config)
-            folder = state_folder(self.state_dir)
-            store = RunStore.open(self.store_url, state_dir=folder)
-            try:
-                audit = AuditTrail.open(store)
-                memory = _memory(self.cache_url, folder)
-                orchestrator = PipelineOrchestrator(
-                    store,
-                    audit,
-                    state_dir=folder,
-                    max_concurrent=self.max_concurrent_pipelines,
-                    executor=self.executor,
-                    memory=memory,
-                )
-                orchestrator.start()
-            except BaseException:
-                store.close()
-                raise
-            parts = _Parts(config, folder, store, audit, memory, orchestrator)
+            parts = opened(
+                configured(PipelineConfig(), self.config),
+                state_folder(self.state_dir),
+                store_url=self.store_url,
+                cache_url=self.cache_url,
+                executor=self.executor,
+                max_concurrent=self.max_concurrent_pipelines,
+                monitors=self.enable_monitoring,
+            )
             self._parts["parts"] = parts
             return parts
 
@@ -275,7 +237,7 @@ class DataPipeline:
             output=output,
             principal=principal,
             correlation_id=correlation_id,
-            on_event=_in_loop(self.on_event, on_event),
+            on_event=in_loop(self.on_event, on_event),
         )
         return await self._run(parts, task, as_)
 
@@ -330,7 +292,7 @@ class DataPipeline:
             "fitted": fitted,
             "target_column": target_column,
             "principal": principal,
-            "on_event": _in_loop(self.on_event, on_event),
+            "on_event": in_loop(self.on_event, on_event),
         }
 
         def prepared() -> list[Task]:
@@ -349,9 +311,8 @@ class DataPipeline:
                 try:
                     return await self._run(parts, task, as_)
                 except RunError as error:
-                    assert isinstance(error.state, RunState)
-                    return None, error.state
-                except Exception as error:  # the store did not take it: the others may fare better
+                    return None, cast(RunState, error.state)
+                except Exception as error:  # the store did not take it; the others it may
                     return None, failed(task.state, failure_of(error, None))
 
         keys = [same_work(task) for task in tasks]
@@ -428,7 +389,7 @@ class DataPipeline:
             output=output,
             principal=principal,
             correlation_id=correlation_id,
-            on_event=_in_loop(self.on_event, on_event),
+            on_event=in_loop(self.on_event, on_event),
         )
         future = await asyncio.to_thread(parts.orchestrator.announce, task)
         run_id = task.state.run_id
@@ -450,7 +411,7 @@ class DataPipeline:
                 path = str(coming.result())
                 await asyncio.to_thread(parts.orchestrator.enqueue, run_id, path)
         except asyncio.CancelledError:
-            await _unhindered(asyncio.to_thread(parts.orchestrator.cancel, run_id))
+            await unhindered(asyncio.to_thread(parts.orchestrator.cancel, run_id))
             raise
         except Exception as error:
             await asyncio.to_thread(parts.orchestrator.give_up, run_id, error)
@@ -470,7 +431,7 @@ class DataPipeline:
             The run's id.
         """
         parts = await self._started()
-        options["on_event"] = _in_loop(self.on_event, options.get("on_event"))
+        options["on_event"] = in_loop(self.on_event, options.get("on_event"))
         task = await asyncio.to_thread(
             self._task, parts, file_path=file_path, blueprint_name=blueprint_name, **options
         )
@@ -542,11 +503,35 @@ class DataPipeline:
         await asyncio.to_thread(self._allow, parts, "audit", None, principal)
         return await asyncio.to_thread(parts.audit.verify)
 
+    async def sweep(self, *, at: datetime | None = None, principal: str | None = None) -> Swept:
+        """Delete what retention policies no longer keep; call it once a day or so.
+
+        Parameters
+        ----------
+        at : datetime or None, default=None
+            The moment that decides what is due; None for now.
+        principal : str or None, default=None
+            On whose behalf it is asked.
+        """
+        parts = await self._started()
+        await asyncio.to_thread(self._allow, parts, "retention", None, principal)
+        return await asyncio.to_thread(
+            sweep, parts.store, parts.audit, parts.cache, parts.state_dir, at
+        )
+
+    async def metrics(self) -> ServiceMetrics | None:
+        """Return the metrics, as for `ServiceMetrics.serve`; None without ``enable_monitoring``."""
+        return (await self._started()).metrics
+
+    async def store(self) -> RunStore:
+        """Return the run store, for its figures: quality, error rates, throughput."""
+        return (await self._started()).store
+
     # ------------------------------------------------------------------------------ inside
 
     def _task(
         self,
-        parts: _Parts,
+        parts: Parts,
         *,
         blueprint_name: str,
         principal: str | None = None,
@@ -565,19 +550,19 @@ class DataPipeline:
         self._allow(parts, "process", blueprint_name, who)
         return task
 
-    async def _run(self, parts: _Parts, task: Task, as_: Library) -> tuple[Any, RunState]:
+    async def _run(self, parts: Parts, task: Task, as_: Library) -> tuple[Any, RunState]:
         submitted = asyncio.ensure_future(asyncio.to_thread(parts.orchestrator.submit, task))
         try:
             future = await asyncio.shield(submitted)
         except asyncio.CancelledError:
             await asyncio.wait({submitted})
-            await _unhindered(asyncio.to_thread(parts.orchestrator.cancel, task.state.run_id))
+            await unhindered(asyncio.to_thread(parts.orchestrator.cancel, task.state.run_id))
             raise
         return await self._ended(parts, task.state.run_id, future, as_)
 
     async def _ended(
         self,
-        parts: _Parts,
+        parts: Parts,
         run_id: str,
         future: Future[Finished],
         as_: Library,
@@ -589,80 +574,30 @@ class DataPipeline:
             done = await asyncio.shield(asyncio.wrap_future(future))
         except asyncio.CancelledError:
             if cancels:
-                await _unhindered(asyncio.to_thread(parts.orchestrator.cancel, run_id))
-                await _unhindered(asyncio.to_thread(future.result, 5.0))
+                await unhindered(asyncio.to_thread(parts.orchestrator.cancel, run_id))
+                await unhindered(asyncio.to_thread(future.result, 5.0))
             raise
         parts.orchestrator.release(run_id)
         if done.state.status is not RunStatus.COMPLETED:
-            raise error_of(done.state) from error_of(done.state).__cause__
+            raise error_of(done.state)
         if as_ is None or done.data is None:
             return None, done.state
         return await asyncio.to_thread(in_library, done.data, as_), done.state
 
     def _allow(
-        self, parts: _Parts, action: str, blueprint: str | None, principal: str | None
+        self,
+        parts: Parts,
+        action: str,
+        blueprint: str | None,
+        principal: str | None,
+        run_id: str | None = None,
     ) -> None:
         who = self.principal if principal is None else principal
-        if self.access_policy is None or self.access_policy(who, action, blueprint):
-            return
-        parts.audit.append(
-            "access.denied", principal=who, blueprint=blueprint, details={"action": action}
-        )
-        on = "" if blueprint is None else f" on {blueprint!r}"
-        raise AccessDeniedError(
-            f"DataPipeline: the access policy must allow {action!r}{on} to {who!r}, it does not; "
-            "ask whoever keeps the policy.",
-            principal=who,
-            action=action,
-            blueprint=blueprint,
-        )
+        check_access(self.access_policy, parts.audit, who, action, blueprint, run_id=run_id)
 
     async def _allow_for(
-        self, parts: _Parts, action: str, run_id: str, principal: str | None
+        self, parts: Parts, action: str, run_id: str, principal: str | None
     ) -> RunState:
         state = await asyncio.to_thread(parts.store.get, run_id)
-        await asyncio.to_thread(self._allow, parts, action, state.blueprint, principal)
+        await asyncio.to_thread(self._allow, parts, action, state.blueprint, principal, run_id)
         return state
-
-
-def check_library(as_: Library) -> None:
-    """Refuse a library that is not known."""
-    if as_ is not None:
-        check_choice("DataPipeline", "as_", as_, ("pandas", "polars", "arrow"))
-
-
-def _in_loop(*callbacks: OnEvent | None) -> OnEvent | None:
-    """Return a callback for threads that has the given ones called in this event loop."""
-    wanted = [callback for callback in callbacks if callback is not None]
-    for callback in wanted:
-        if not callable(callback):
-            raise fail("DataPipeline", "on_event", "a callable that takes a RunEvent", callback)
-    if not wanted:
-        return None
-    loop = asyncio.get_running_loop()
-
-    def called(event: RunEvent) -> None:
-        for callback in wanted:
-            answer = callback(event)
-            if inspect.isawaitable(answer):
-                asyncio.ensure_future(answer)
-
-    def hand_over(event: RunEvent) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(called, event)
-
-    return hand_over
-
-
-async def _unhindered(awaitable: Any) -> None:
-    """Await to the end, also where this task is cancelled meanwhile."""
-    work = asyncio.ensure_future(awaitable)
-    while not work.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait({work})
-    with contextlib.suppress(Exception):
-        work.result()
-
-
-def _memory(cache_url: str | None, state_dir: Path) -> Memory | None:
-    return None

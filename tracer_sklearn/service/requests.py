@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import tracer_sklearn
-from tracer_sklearn._params import fail
+from tracer_sklearn._params import check_choice, fail
 from tracer_sklearn.exceptions import ParameterError, nearest
 from tracer_sklearn.service.config import PipelineConfig, PreprocessingConfig
 from tracer_sklearn.service.outputs import check_output
@@ -17,10 +17,12 @@ from tracer_sklearn.service.states import OutputState, RunState, now
 from tracer_sklearn.service.tasks import OnEvent, Task
 from tracer_sklearn.service.transitions import new_run_id
 
-__all__ = ["batch_item", "configured", "requested", "same_work"]
+__all__ = ["batch_item", "check_library", "configured", "requested", "same_work"]
 
 AnyPath = str | os.PathLike[str]
 AnyConfig = PipelineConfig | Mapping[str, Any] | None
+AnyPreprocessing = PreprocessingConfig | Mapping[str, Any] | None
+Library = Literal["pandas", "polars", "arrow"] | None
 
 _ITEM = (
     "file_path",
@@ -36,7 +38,7 @@ _ITEM = (
 def configured(
     default: PipelineConfig,
     config: AnyConfig = None,
-    preprocessing_config: PreprocessingConfig | Mapping[str, Any] | None = None,
+    preprocessing_config: AnyPreprocessing = None,
     target_column: str | None = None,
 ) -> PipelineConfig:
     """Return the configuration of one run; what a call does not say is as in the default."""
@@ -132,3 +134,9 @@ def same_work(task: Task) -> tuple[str, ...]:
         task.state.fitted or "",
         task.state.output.path or "",
     )
+
+
+def check_library(as_: Library) -> None:
+    """Refuse a library that is not known."""
+    if as_ is not None:
+        check_choice("DataPipeline", "as_", as_, ("pandas", "polars", "arrow"))

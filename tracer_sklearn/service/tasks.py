@@ -13,9 +13,20 @@ from tracer_sklearn.service.locks import Cancelled
 from tracer_sklearn.service.states import RunEvent, RunState, StageState, now
 from tracer_sklearn.service.transitions import share_done
 
-__all__ = ["Finished", "Ledger", "Memory", "OnEvent", "Run", "Task", "Trail", "event_of"]
+__all__ = [
+    "Finished",
+    "Ledger",
+    "Memory",
+    "Observer",
+    "OnEvent",
+    "Run",
+    "Task",
+    "Trail",
+    "event_of",
+]
 
 OnEvent = Callable[[RunEvent], object]
+Observer = Callable[[RunEvent, RunState], object]
 
 
 class Ledger(Protocol):

@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
         answers.flush()
 
     perform = _found(options.perform)
-    for name in _PRELOADED:
+    for name in _PRELOADED if options.perform == PERFORM else ():
         with contextlib.suppress(ImportError):  # of an optional package that the job may not need
             importlib.import_module(name)
     gc.collect()

@@ -49,9 +49,12 @@ class Worker:
     ----------
     process : subprocess.Popen
         The process, with pipes for its input and output, in a session of its own.
+    number : int, default=0
+        Its place among those that live at once.
     """
 
     process: subprocess.Popen[bytes]
+    number: int = 0
     jobs: int = field(default=0, init=False)
     _lines: deque[bytes] = field(default_factory=deque, init=False)
     _rest: bytes = field(default=b"", init=False)
@@ -59,14 +62,18 @@ class Worker:
 
     @classmethod
     def start(
-        cls, *, perform: str | None = None, environment: Mapping[str, str] | None = None
+        cls,
+        number: int = 0,
+        *,
+        perform: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Worker:
         """Start one; it imports what jobs need before it says that it is ready."""
         command = [sys.executable, "-P", "-m", "tracer_sklearn.service.worker"]
         command += ["--parent", str(os.getpid())]
         if perform is not None:
             command += ["--perform", perform]
-        return cls(_spawned(command, _environment() | dict(environment or {})))
+        return cls(_spawned(command, _environment() | dict(environment or {})), number)
 
     @property
     def is_alive(self) -> bool:
@@ -91,6 +98,15 @@ class Worker:
             return float(psutil.Process(self.process.pid).memory_info().rss) / 1e6
         except psutil.Error:
             return 0.0
+
+    def cpu_seconds(self) -> float:
+        """Return the seconds of computing that it has used; 0 when it has ended."""
+        psutil = _psutil()
+        try:
+            used = psutil.Process(self.process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(used.user + used.system)
 
     def run(
         self,
@@ -248,6 +264,8 @@ class WorkerPool:
         ``module:function`` in place of `work.perform`, for tests.
     environment : dict of str to str
         Further variables for the workers.
+    on_worker : callable or None, default=None
+        Gets the number of a worker, its memory in MB and its seconds of computing after each job.
     """
 
     size: int = 3
@@ -255,6 +273,7 @@ class WorkerPool:
     rest_mb: float = 700.0
     perform: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    on_worker: Callable[[int, float, float], object] | None = None
     _resting: list[Worker] = field(default_factory=list, init=False)
     _working: set[Worker] = field(default_factory=set, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -296,6 +315,8 @@ class WorkerPool:
         except BaseException:  # of a listener; nobody hears the end of the job
             self._dismissed(worker)
             raise
+        if self.on_worker is not None:
+            self.on_worker(worker.number, worker.rss_mb(), worker.cpu_seconds())
         self._put_back(worker)
         return outcome
 
@@ -316,7 +337,9 @@ class WorkerPool:
             worker.kill()
 
     def _started(self) -> Worker:
-        return Worker.start(perform=self.perform, environment=self.environment)
+        taken = {worker.number for worker in (*self._resting, *self._working)}
+        number = next(n for n in range(len(taken) + 1) if n not in taken)
+        return Worker.start(number, perform=self.perform, environment=self.environment)
 
     def _taken(self) -> Worker | None:
         while True:

@@ -1,0 +1,102 @@
+"""Results of earlier runs: the same bytes, with the same options, are not worked through again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from tracer_sklearn.io._atomic import written_whole
+from tracer_sklearn.service.cache import CachedResult, ResultCache, cache_key
+from tracer_sklearn.service.frames import data_set
+from tracer_sklearn.service.outputs import write_output
+from tracer_sklearn.service.retention import without_personal
+from tracer_sklearn.service.sources import checksum_of
+from tracer_sklearn.service.states import STAGES, RunState, RunStatus, now
+from tracer_sklearn.service.tasks import Finished, Task
+
+__all__ = ["ResultMemory"]
+
+DATA_FILE = "data.arrow"
+
+
+class ResultMemory:
+    """Recall results from a cache, and keep new ones in it.
+
+    Parameters
+    ----------
+    cache : ResultCache
+        Where they are kept.
+    state_dir : path
+        The state folder, with the working folders and fitted pipelines of runs.
+    """
+
+    def __init__(self, cache: ResultCache, state_dir: Path) -> None:
+        self.cache = cache
+        self.state_dir = state_dir
+
+    def recall(self, task: Task, state: RunState) -> Finished | None:
+        """Return the result of the same work, as that of this run; None where there is none."""
+        key = self._key(task, state)
+        found = None if key is None else self.cache.get(key)
+        if found is None or found.frame is None:
+            return None
+        earlier = RunState.model_validate_json(found.outcome)
+        data = data_set(found.frame)
+        changes: dict[str, Any] = {name: getattr(earlier, name) for name in STAGES}
+        report = earlier.ingestion.report
+        if report is not None:  # the same bytes, under this run's name
+            named = {"report": report.model_copy(update={"source": state.source})}
+            changes["ingestion"] = earlier.ingestion.model_copy(update=named)
+        written: dict[str, Any] = {"path": None, "size": None, "checksum": None}
+        if state.output.path is not None:
+            size, checksum = write_output(data, state.output.path)
+            written = {"path": state.output.path, "size": size, "checksum": checksum}
+        changes["output"] = earlier.output.model_copy(update=written)
+        if found.pipeline is not None and found.manifest is not None:
+            path = self.state_dir / "pipelines" / f"{state.run_id}.skops"
+            for file, content in (
+                (path, found.pipeline),
+                (path.with_suffix(".json"), found.manifest),
+            ):
+                with written_whole("DataPipeline", file) as out:
+                    out.write(content)  # type: ignore[arg-type]
+            changes["pipeline_path"] = str(path)
+        end = now()
+        changes |= {
+            "status": RunStatus.COMPLETED,
+            "finished_at": end,
+            "seconds": (end - (state.started_at or end)).total_seconds(),
+            "source_bytes": earlier.source_bytes,
+            "from_cache": True,
+        }
+        return Finished(state.model_copy(update=changes), data)
+
+    def remember(self, task: Task, done: Finished) -> None:
+        """Keep the result of a run, whose working folder is still there."""
+        key = self._key(task, done.state)
+        frame = self.state_dir / "work" / done.state.run_id / DATA_FILE
+        if key is None or not frame.is_file():
+            return
+        path = done.state.pipeline_path
+        self.cache.put(
+            key,
+            CachedResult(
+                outcome=without_personal(done.state).model_dump_json(),
+                frame=frame,
+                pipeline=None if path is None else Path(path),
+                manifest=None if path is None else Path(path).with_suffix(".json"),
+            ),
+        )
+
+    def _key(self, task: Task, state: RunState) -> str | None:
+        if state.source_checksum is None:
+            return None
+        fitted = None
+        if state.fitted is not None:
+            fitted = checksum_of(os.fspath(state.fitted), None, lambda: None)
+            if fitted is None:  # the worker says what is wrong with it
+                return None
+        return cache_key(
+            state.source_checksum, state.blueprint, task.config, state.package_version, fitted
+        )
