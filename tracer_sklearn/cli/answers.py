@@ -85,16 +85,38 @@ def shown(value: object) -> Text:
     return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)))
 
 
-def plain_table(title: str, *headings: str, right: Iterable[str] = ()) -> Table:
-    """Return an empty table in the one style that all commands use."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+def plain_table(
+    title: str, *headings: str, right: Iterable[str] = (), whole: Iterable[str] = ()
+) -> Table:
+    """Return an empty table in the one style that all commands use.
+
+    Parameters
+    ----------
+    title : str
+        What stands above it.
+    *headings : str
+        One for each column.
+    right : iterable of str, default=()
+        Columns of numbers.
+    whole : iterable of str, default=()
+        Columns that are never broken into lines; those of numbers are neither.
+    """
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+    )
     numbers = set(right)
+    unbroken = {*numbers, *whole}
     for heading in headings:
         table.add_column(
             heading,
             justify="right" if heading in numbers else "left",
             header_style="dim",
-            no_wrap=heading in numbers,
+            no_wrap=heading in unbroken,
             overflow="fold",
         )
     return table

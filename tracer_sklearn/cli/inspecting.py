@@ -100,7 +100,9 @@ def show_quality(console: Console, report: Any, *, everything: bool = False) -> 
     console.print("  " + ", ".join(f"{name} {getattr(report, name):.1%}" for name in parts))
     issues = [issue for issue in report.issues if everything or issue.severity != "LOW"]
     if issues:
-        table = plain_table("\nFindings", "severity", "column", "rows", "what", right=["rows"])
+        table = plain_table(
+            "\nFindings", "severity", "column", "rows", "what", right=["rows"], whole=["severity"]
+        )
         for issue in issues if everything else issues[:_MOST_FINDINGS]:
             table.add_row(
                 Text(issue.severity, _STYLES[issue.severity]),
@@ -170,6 +172,7 @@ def _show_columns(console: Console, report: Any) -> None:
         "distinct",
         "holds",
         right=["missing", "unfit", "distinct"],
+        whole=["kind"],
     )
     for column in list(report.columns.values())[:_MOST_COLUMNS]:
         table.add_row(
@@ -200,7 +203,7 @@ def _short(value: Any) -> str:
 
 
 def _show_fits(console: Console, file: Path, fits: Any) -> None:
-    table = plain_table("\nBlueprints", "name", "fits", "columns")
+    table = plain_table("\nBlueprints", "name", "fits", "columns", whole=["name", "fits"])
     for fit in fits.blueprints:
         verdict = ("yes", "green") if fit.can_run else ("no", "red")
         table.add_row(fit.blueprint, Text(*verdict), shown(_columns_of(fit)))

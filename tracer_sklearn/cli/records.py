@@ -24,7 +24,7 @@ from tracer_sklearn.cli.answers import (
     shown,
 )
 from tracer_sklearn.cli.running import show_run
-from tracer_sklearn.cli.settings import StateDir, StoreUrl, state_folder
+from tracer_sklearn.cli.settings import StateDir, StoreUrl
 from tracer_sklearn.exceptions import ParameterError
 
 __all__ = ["audit", "runs"]
@@ -33,6 +33,20 @@ _STYLES = {"COMPLETED": "green", "FAILED": "red", "CANCELLED": "yellow", "IN_PRO
 _AGO = re.compile(r"(\d{1,5})([mhdw])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHORTEST_ID = 13  # the milliseconds of a UUID of version 7
+_WIDE = 100
+# what of the figures a terminal has room for; --json has all
+_FIGURES = {
+    "throughput": ("period", "blueprint", "files", "from_cache", "rows", "rows_per_second"),
+    "quality": ("period", "blueprint", "n_runs", "score", "score_min", "completeness", "validity"),
+    "errors": ("blueprint", "category", "type", "n_failed", "n_runs", "rate"),
+}
+_HEADINGS = {
+    "from_cache": "cached",
+    "rows_per_second": "rows/s",
+    "n_runs": "runs",
+    "n_failed": "failed",
+    "score_min": "lowest",
+}
 
 runs = typer.Typer(invoke_without_command=True)
 audit = typer.Typer(no_args_is_help=True, help="The audit trail.")
@@ -91,33 +105,7 @@ def list_runs(
     if not found:
         screen().print("No runs.")
         return
-    length = _telling_length([state.run_id for state in found])
-    table = plain_table(
-        "",
-        "run",
-        "created",
-        "status",
-        "blueprint",
-        "file",
-        "rows",
-        "score",
-        "s",
-        right=["rows", "score", "s"],
-    )
-    for state in found:
-        report = state.validation.report
-        rows = state.output.rows_out or state.ingestion.rows_out
-        table.add_row(
-            Text(state.run_id[:length], no_wrap=True),
-            Text(_local(state.created_at), no_wrap=True),
-            Text(str(state.status), _STYLES.get(state.status, "")),
-            state.blueprint,
-            shown(Path(state.source).name),
-            "" if rows is None else f"{rows:,}",
-            "" if report is None else f"{report.score:.1f}",
-            "" if state.seconds is None else f"{state.seconds:.1f}",
-        )
-    screen().print(table)
+    _show_runs(found)
 
 
 @runs.command("show")
@@ -178,7 +166,7 @@ def summary(
         return
     for title, rows in figures.items():
         if rows:
-            _show_rows(title.capitalize(), rows)
+            _show_figures(title, rows)
 
 
 @audit.command("verify")
@@ -213,6 +201,7 @@ def verify(
 def _store(state_dir: Path | None, store_url: str | None) -> Iterator[Any]:
     """Open the store; it is not made by looking at it."""
     from tracer_sklearn.service import RunStore
+    from tracer_sklearn.service.parts import state_folder
 
     folder = state_folder(state_dir)
     if store_url is None and not (folder / "runs.sqlite").exists():
@@ -271,17 +260,40 @@ def _telling_length(ids: Sequence[str]) -> int:
     return 36
 
 
-def _local(moment: dt.datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+def _show_runs(found: Sequence[Any]) -> None:
+    console = screen()
+    length = _telling_length([state.run_id for state in found])
+    columns = ["run", "created", "status", "blueprint", "file", "rows", "score", "seconds"]
+    if console.width < _WIDE:
+        columns = columns[:6]
+    whole = [name for name in columns if name != "file"]
+    table = plain_table("", *columns, right=["rows", "score", "seconds"], whole=whole)
+    for state in found:
+        report = state.validation.report
+        rows = state.output.rows_out or state.ingestion.rows_out
+        cells = (
+            state.run_id[:length],
+            f"{state.created_at.astimezone():%m-%d %H:%M}",
+            Text(str(state.status), _STYLES.get(state.status, "")),
+            state.blueprint,
+            shown(Path(state.source).name),
+            "" if rows is None else f"{rows:,}",
+            "" if report is None else f"{report.score:.1f}",
+            "" if state.seconds is None else f"{state.seconds:.1f}",
+        )
+        table.add_row(*cells[: len(columns)])
+    console.print(table)
 
 
-def _show_rows(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    names = list(rows[0])
-    numbers = [n for n in names if any(isinstance(row[n], int | float) for row in rows)]
+def _show_figures(title: str, rows: Sequence[dict[str, Any]]) -> None:
+    names = _FIGURES[title]
+    headings = {name: _HEADINGS.get(name, name.replace("_", " ")) for name in names}
+    texts = ("period", "blueprint", "category", "type")
     table = plain_table(
-        f"\n{title}",
-        *(n.replace("_", " ") for n in names),
-        right=[n.replace("_", " ") for n in numbers],
+        f"\n{title.capitalize()}",
+        *headings.values(),
+        right=[headings[name] for name in names if name not in texts],
+        whole=["period", "blueprint"],
     )
     for row in rows:
         table.add_row(*(shown(_figure(name, row[name])) for name in names))
@@ -292,5 +304,5 @@ def _figure(name: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.1%}" if name.endswith(("rate", "ness", "idity")) else f"{value:,.1f}"
+        return f"{value:.1%}" if name in ("rate", "completeness", "validity") else f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -262,8 +263,13 @@ def _run(
         with following(console) as tell:
             state = asyncio.run(run(tell))
     except RunError as error:
-        if error.state is not None:
-            _present(error.state, as_json)
+        state = error.state
+        if state is not None:
+            _present(state, as_json)
+            failure = getattr(state, "error", None)
+            if failure is not None and failure.category == "compatibility" and not as_json:
+                hint = f"`tracer inspect {shlex.quote(str(file))}` shows which -f options it needs."
+                console.print(shown(hint), soft_wrap=True)
         raise
     _present(state, as_json)
     return state
@@ -315,7 +321,14 @@ def show_run(console: Console, state: Any) -> None:
     begun = {name: stage for name, stage in state.stages.items() if stage.attempts}
     if begun:
         table = plain_table(
-            "\nStages", "stage", "status", "seconds", "rows", "MB", right=["seconds", "rows", "MB"]
+            "\nStages",
+            "stage",
+            "status",
+            "seconds",
+            "rows",
+            "MB",
+            right=["seconds", "rows", "MB"],
+            whole=["stage", "status"],
         )
         for name, stage in begun.items():
             table.add_row(
