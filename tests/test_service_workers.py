@@ -38,7 +38,7 @@ def run(
     *,
     heard: list[tuple[str, str]] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
-    timeout_seconds: float = 30.0,
+    timeout_seconds: float = 120.0,
     memory_mb: float = 4000.0,
 ) -> Outcome:
     folder = source.parent / "folder"
@@ -88,7 +88,7 @@ def test_a_worker_is_used_again_and_prints_disturb_nobody(pool: WorkerPool, tmp_
     began = time.monotonic()
     for _ in range(50):  # the answer and the next "ready" often come in one piece
         assert run(pool, tmp_path / "a").error is None
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert pool.pids == [pid]
 
 
@@ -120,9 +120,7 @@ def test_a_timeout_stops_the_worker_and_what_it_started(pool: WorkerPool, tmp_pa
     (pid,) = pool.pids
     note = tmp_path / "child"
     began = time.monotonic()
-    outcome = run(
-        pool, write_spec(tmp_path / "b", "child", note=str(note)), timeout_seconds=1.0
-    )
+    outcome = run(pool, write_spec(tmp_path / "b", "child", note=str(note)), timeout_seconds=1.0)
     assert time.monotonic() - began < 3
     assert outcome.error is not None
     assert (outcome.error.type, outcome.error.transient) == ("Timeout", False)
@@ -230,6 +228,6 @@ def test_workers_end_with_their_process(tmp_path: Path, how: str) -> None:
     assert pids
     if how == "killed":
         parent.kill()
-    parent.wait(20)
+    parent.wait(60)
     parent.stdout.close()
     assert wait_for(lambda: all(map(gone, pids)))
