@@ -107,16 +107,17 @@ def _postgresql():
 
 @pytest.fixture
 def postgresql_url(_postgresql):
-    """URL of an empty database of a real server."""
+    """URL of an empty place in a real server."""
     import psycopg
 
+    # a schema is made in a moment, a database is not
     name = f"t_{uuid.uuid4().hex}"
-    server = f"postgresql://tracer@127.0.0.1:{_postgresql}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield f"{server}/{name}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    server = f"postgresql://tracer@127.0.0.1:{_postgresql}/postgres"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {name}")
+    yield f"{server}?options=-csearch_path%3D{name}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP SCHEMA {name} CASCADE")
 
 
 @pytest.fixture(scope="session")

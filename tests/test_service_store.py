@@ -281,25 +281,24 @@ def test_runs_of_a_killed_process_are_marked_failed(store, store_url, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "lost"),
+    ("changes", "silent", "lost"),
     [
-        ({"host": "elsewhere/"}, False),
-        ({"host": "elsewhere/", "heartbeat_at": now() - timedelta(seconds=50)}, False),
-        ({"host": "elsewhere/", "heartbeat_at": now() - timedelta(seconds=90)}, True),
-        ({"boot": "an earlier one"}, True),
-        ({"pid": 2**22 + 1}, True),  # above the largest of Linux
-        ({"started": 1.0}, False),  # the clock may have been set
-        ({"started": 1.0, "heartbeat_at": now() - timedelta(seconds=90)}, True),
-        ({"heartbeat_at": now() - timedelta(days=9)}, False),  # on this machine it is looked for
+        ({"host": "elsewhere/"}, 0, False),
+        ({"host": "elsewhere/"}, 40, False),
+        ({"host": "elsewhere/"}, 90, True),
+        ({"boot": "an earlier one"}, 0, True),
+        ({"pid": 2**22 + 1}, 0, True),  # above the largest of Linux
+        ({"started": 1.0}, 0, False),  # the clock may have been set
+        ({"started": 1.0}, 90, True),
+        ({}, 10**6, False),  # on this machine it is looked for
     ],
 )
-def test_who_counts_as_dead(changes, lost, tmp_path):
+def test_who_counts_as_dead(changes, silent, lost, tmp_path):
     with RunStore.open(state_dir=tmp_path) as store:
-        with store.writing() as connection:  # foreign keys are checked as rows change
-            connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
         store.create(made("theirs", status="IN_PROGRESS"))
+        heard = now() - timedelta(seconds=silent)
         with store.writing() as connection:
-            connection.execute(sa.update(processes).values(**changes))
+            connection.execute(sa.update(processes).values(**changes, heartbeat_at=heard))
         store._owners.clear()
         assert [s.run_id for s in store.recover()] == ["theirs"] * lost
 
