@@ -24,7 +24,7 @@ from alembic.script import ScriptDirectory
 from service_processes import Other, made, opens, opens_without_rights, works, writes
 
 import tracer_sklearn as ts
-from tracer_sklearn.service import RunFailure, RunStatus, RunStore
+from tracer_sklearn.service import RunFailure, RunState, RunStatus, RunStore
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.states import IngestionState, PreprocessingState, ValidationState, now
 from tracer_sklearn.service.store import _engine, _migrate, _owners
@@ -46,7 +46,7 @@ def full_state():
     with pytest.warns(ts.DataQualityWarning):
         read = ts.read_csv(X.to_csv(index=False).encode() + b"too,few\n").report
     judged = ts.DataValidator("customer_churn", on_fail="report").fit(X, y).report(X)
-    return made(
+    state = made(
         "full",
         status=RunStatus.COMPLETED,
         started_at=now(),
@@ -58,6 +58,8 @@ def full_state():
         validation=ValidationState(report=judged),
         config={"retention": {"outputs_days": 2.0, "personal_days": None}},
     )
+    # as it comes from a worker: tuples of a report are lists in JSON
+    return RunState.model_validate_json(state.model_dump_json())
 
 
 def python(code, *arguments, **options):
