@@ -200,10 +200,9 @@ class ResultCache(ABC):
     def delete(self, key: str) -> bool:
         """Delete an entry, and say whether there was one."""
         check_key(key)
-        gone = False
         with self._spared():
-            gone = self._remove(key)
-        return gone
+            return self._remove(key)
+        return False
 
     def delete_older(self, than: datetime) -> int:
         """Delete entries stored before a moment, and return how many there were."""
