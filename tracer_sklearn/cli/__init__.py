@@ -20,6 +20,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"rich", "typer"}:
             raise
-        sys.stderr.write(f"{MissingDependencyError.from_extra('tracer', 'service')}\n")
+        extra = "demo" if sys.argv[1:2] == ["demo"] else "service"
+        sys.stderr.write(f"{MissingDependencyError.from_extra('tracer', extra)}\n")
         raise SystemExit(1) from None
     app(prog_name="tracer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import sys
 import traceback
@@ -84,16 +85,38 @@ def shown(value: object) -> Text:
     return Text("".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)))
 
 
-def plain_table(title: str, *headings: str, right: Iterable[str] = ()) -> Table:
-    """Return an empty table in the one style that all commands use."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
+def plain_table(
+    title: str, *headings: str, right: Iterable[str] = (), whole: Iterable[str] = ()
+) -> Table:
+    """Return an empty table in the one style that all commands use.
+
+    Parameters
+    ----------
+    title : str
+        What stands above it.
+    *headings : str
+        One for each column.
+    right : iterable of str, default=()
+        Columns of numbers.
+    whole : iterable of str, default=()
+        Columns that are never broken into lines; those of numbers are neither.
+    """
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
+    )
     numbers = set(right)
+    unbroken = {*numbers, *whole}
     for heading in headings:
         table.add_column(
             heading,
             justify="right" if heading in numbers else "left",
             header_style="dim",
-            no_wrap=heading in numbers,
+            no_wrap=heading in unbroken,
             overflow="fold",
         )
     return table
@@ -110,28 +133,40 @@ def refuse(message: str, code: Code = Code.FAILED) -> NoReturn:
     raise typer.Exit(code)
 
 
-def answering(command: Callable[P, None]) -> Callable[P, None]:
+def answering(*examples: str) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Let a command answer an error with one paragraph, or with ``--debug`` the trace too.
 
-    Warnings of the package are told when the command is over, one line each; others are for
-    developers.
+    Its help gets the examples, and what the exit codes say. Warnings of the package are told when
+    the command is over, one line each; others are for developers.
+
+    Parameters
+    ----------
+    *examples : str
+        Command lines.
     """
 
-    @functools.wraps(command)
-    def answered(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            with _warnings_told():
-                command(*args, **kwargs)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
-            raise
-        except KeyboardInterrupt:
-            refuse("tracer: interrupted; what was begun is cancelled.", Code.INTERRUPTED)
-        except Exception as error:
-            if kwargs.get("debug"):
-                traceback.print_exc()
-            refuse(_paragraph(error, debug=bool(kwargs.get("debug"))), code_of(error))
+    def wrapped(command: Callable[P, None]) -> Callable[P, None]:
+        @functools.wraps(command)
+        def answered(*args: P.args, **kwargs: P.kwargs) -> None:
+            debug = bool(kwargs.get("debug"))
+            try:
+                with _warnings_told():
+                    command(*args, **kwargs)
+            except (typer.Exit, typer.Abort, typer.BadParameter):
+                raise
+            except KeyboardInterrupt:
+                refuse("tracer: interrupted; what was begun is cancelled.", Code.INTERRUPTED)
+            except Exception as error:
+                if debug:
+                    traceback.print_exc()
+                refuse(_paragraph(error, debug=debug), code_of(error))
 
-    return answered
+        lines = "".join(f"\n    {line}" for line in examples)
+        block = f"\n\n\b\nExamples:{lines}" if examples else ""
+        answered.__doc__ = f"{inspect.cleandoc(command.__doc__ or '')}{block}\n\n{CODES}"
+        return answered
+
+    return wrapped
 
 
 def code_of(error: BaseException) -> Code:

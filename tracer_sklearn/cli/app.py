@@ -11,6 +11,8 @@ from rich.console import Console
 import tracer_sklearn
 from tracer_sklearn.cli.answers import Debug, answering, refuse
 from tracer_sklearn.cli.inspecting import inspect, validate
+from tracer_sklearn.cli.records import audit, runs
+from tracer_sklearn.cli.running import process, score, train
 
 __all__ = ["app"]
 
@@ -46,7 +48,7 @@ def _options(
     """
 
 
-@answering
+@answering()
 def demo(
     out: Annotated[
         Path,
@@ -78,4 +80,9 @@ def demo(
 
 app.command(rich_help_panel=_LOOK)(inspect)
 app.command(rich_help_panel=_LOOK)(validate)
-app.command(rich_help_panel=_RUN)(demo)
+app.command(rich_help_panel=_RUN)(process)
+app.command(rich_help_panel=_RUN)(train)
+app.command(rich_help_panel=_RUN)(score)
+app.add_typer(runs, name="runs", rich_help_panel=_ACCOUNT)
+app.add_typer(audit, name="audit", rich_help_panel=_ACCOUNT)
+app.command(rich_help_panel="Try it")(demo)

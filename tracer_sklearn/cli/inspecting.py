@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from tracer_sklearn.cli.answers import (
-    CODES,
     AsJson,
     Code,
     Debug,
@@ -32,11 +31,17 @@ _MOST_FINDINGS = 20
 _STYLES = {"CRITICAL": "bold red", "HIGH": "red", "MEDIUM": "yellow", "LOW": "dim"}
 
 
-@answering
+@answering(
+    "tracer inspect customers.csv",
+    "tracer inspect export.csv.gz --json | jq .compatibility",
+)
 def inspect(
     file: File, config: ConfigFile = None, as_json: AsJson = False, debug: Debug = False
 ) -> None:
-    """Show how a file is read, what it holds, and which blueprints it fits."""
+    """Show how a file is read, what it holds, and which blueprints it fits.
+
+    Encoding, delimiter, header, dates and money are found; every line is accounted for.
+    """
     from tracer_sklearn.io.tables import read_table
     from tracer_sklearn.stages.validation import check_compatibility
 
@@ -55,7 +60,10 @@ def inspect(
     _show_fits(console, file, fits)
 
 
-@answering
+@answering(
+    "tracer validate customers.csv -b customer_churn",
+    "tracer validate customers.csv -b customer_churn -f customer_id=CustID --json",
+)
 def validate(
     file: File,
     blueprint: Blueprint,
@@ -67,7 +75,10 @@ def validate(
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Judge whether a file is good enough for a blueprint; nothing is kept of it."""
+    """Judge whether a file is good enough for a blueprint; nothing is kept of it.
+
+    It applies the checks of `tracer process`, whose thresholds can be set with --config.
+    """
     settings = config_of(config, fields=field)
     report, advice = _judged(file, blueprint, settings)
     if as_json:
@@ -80,32 +91,6 @@ def validate(
         raise typer.Exit(Code.REFUSED)
 
 
-inspect.__doc__ = f"""{inspect.__doc__}
-
-Encoding, delimiter, header, dates and money are found; every line is accounted for.
-
-Examples:
-
-\b
-    tracer inspect customers.csv
-    tracer inspect export.csv.gz --json | jq .compatibility
-
-{CODES}
-"""
-validate.__doc__ = f"""{validate.__doc__}
-
-It applies the checks of `tracer process`, whose thresholds can be set with --config.
-
-Examples:
-
-\b
-    tracer validate customers.csv -b customer_churn
-    tracer validate customers.csv -b customer_churn -f customer_id=CustID --json
-
-{CODES}
-"""
-
-
 def show_quality(console: Console, report: Any, *, everything: bool = False) -> None:
     """Show the verdict on a table and its findings, worst first; those of LOW when asked."""
     verdict = ("passed", "bold green") if report.passed else ("failed", "bold red")
@@ -115,7 +100,9 @@ def show_quality(console: Console, report: Any, *, everything: bool = False) -> 
     console.print("  " + ", ".join(f"{name} {getattr(report, name):.1%}" for name in parts))
     issues = [issue for issue in report.issues if everything or issue.severity != "LOW"]
     if issues:
-        table = plain_table("\nFindings", "severity", "column", "rows", "what", right=["rows"])
+        table = plain_table(
+            "\nFindings", "severity", "column", "rows", "what", right=["rows"], whole=["severity"]
+        )
         for issue in issues if everything else issues[:_MOST_FINDINGS]:
             table.add_row(
                 Text(issue.severity, _STYLES[issue.severity]),
@@ -138,13 +125,12 @@ def _show_file(console: Console, file: Path, report: Any) -> None:
         console.print(Text.assemble((f"  {title:9}", "dim"), shown(text)))
     for fate, notes in report.lines.notes.items():
         for note in notes[:_MOST_NOTES]:
-            said = f"line {note.line} {fate.replace('_', ' ')}: {note.reason} [{note.excerpt}]"
+            fated = "" if fate in ("above", "footer") else f" {fate.replace('_', ' ')}"
+            said = f"line {note.line}{fated}: {note.reason} [{note.excerpt}]"
             console.print(Text.assemble("  ", (shown(said).plain, "yellow")))
-        n_more = {"above": report.lines.above, "set_aside": report.lines.set_aside}.get(
-            fate, len(notes)
-        ) - len(notes[:_MOST_NOTES])
+        n_more = getattr(report.lines, fate, len(notes)) - _MOST_NOTES
         if n_more > 0:
-            console.print(f"  ... and {n_more:,} further lines {fate.replace('_', ' ')}.")
+            console.print(f"  ... and {n_more:,} further ones.", style="dim")
 
 
 def _facts(report: Any) -> Iterator[tuple[str, str]]:
@@ -186,6 +172,7 @@ def _show_columns(console: Console, report: Any) -> None:
         "distinct",
         "holds",
         right=["missing", "unfit", "distinct"],
+        whole=["kind"],
     )
     for column in list(report.columns.values())[:_MOST_COLUMNS]:
         table.add_row(
@@ -216,7 +203,7 @@ def _short(value: Any) -> str:
 
 
 def _show_fits(console: Console, file: Path, fits: Any) -> None:
-    table = plain_table("\nBlueprints", "name", "fits", "columns")
+    table = plain_table("\nBlueprints", "name", "fits", "columns", whole=["name", "fits"])
     for fit in fits.blueprints:
         verdict = ("yes", "green") if fit.can_run else ("no", "red")
         table.add_row(fit.blueprint, Text(*verdict), shown(_columns_of(fit)))

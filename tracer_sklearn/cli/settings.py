@@ -25,7 +25,6 @@ __all__ = [
     "StateDir",
     "StoreUrl",
     "config_of",
-    "state_folder",
 ]
 
 _RUNS = "Runs"
@@ -186,15 +185,6 @@ def config_of(
         settings["preprocessing_config"] = {**settings.get("preprocessing_config", {}), **chosen}
     settings |= {name: value for name, value in others.items() if value not in (None, [], ())}
     return PipelineConfig(**settings)
-
-
-def state_folder(given: Path | None) -> Path:
-    """Return the folder of the account of runs: what was given, or that of the user."""
-    if given is not None:
-        return given
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("tracer"))
 
 
 def _pair(text: str) -> tuple[str, str]:
