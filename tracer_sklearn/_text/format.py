@@ -17,7 +17,7 @@ def _listed(value: Any) -> Any:
     return [_listed(part) for part in value] if isinstance(value, tuple) else value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ColumnFormat:
     """How the cells of one column are read: plain values, frozen, equal by value, JSON-able.
 
@@ -79,6 +79,15 @@ class ColumnFormat:
         if "scales" in known:
             known["scales"] = tuple((str(word), int(power)) for word, power in known["scales"])
         return cls(**known)
+
+    def __repr__(self) -> str:
+        """Show what differs from the defaults: pipelines that hold formats stay readable."""
+        said = (
+            f"{field.name}={value!r}"
+            for field in dataclasses.fields(self)
+            if (value := getattr(self, field.name)) != field.default
+        )
+        return f"ColumnFormat({', '.join(said)})"
 
     def __str__(self) -> str:
         """Describe the format in a few words, for accounts and messages."""

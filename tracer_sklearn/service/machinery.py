@@ -120,8 +120,12 @@ class Machinery:
             with tolerated("the store does not answer"):
                 if self.runs:
                     self.store.heartbeat()
-                for state in list(self.unrecorded.values()):
-                    self.record_end(state)
+                self.record_unrecorded()
+
+    def record_unrecorded(self) -> None:
+        """Record the ends that could not be recorded when they came."""
+        for state in list(self.unrecorded.values()):
+            self.record_end(state)
 
     def record_end(self, state: RunState) -> None:
         """Record the end of a run that did not complete."""

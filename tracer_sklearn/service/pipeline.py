@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import threading
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Executor, Future
@@ -13,7 +12,7 @@ from typing import Any, Self, cast
 from tracer_sklearn._params import check_integer
 from tracer_sklearn.exceptions import RunError
 from tracer_sklearn.service.access import AccessPolicy, check_access
-from tracer_sklearn.service.audit import AuditVerdict
+from tracer_sklearn.service.audit import AuditTrail, AuditVerdict
 from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.frames import in_library
@@ -27,6 +26,7 @@ from tracer_sklearn.service.requests import (
     batch_item,
     check_library,
     configured,
+    each_its_own,
     requested,
     same_work,
 )
@@ -319,15 +319,7 @@ class DataPipeline:
         unique = dict(zip(reversed(keys), reversed(tasks), strict=True))
         async with asyncio.TaskGroup() as group:
             running = {key: group.create_task(one(task)) for key, task in reversed(unique.items())}
-        seen: set[tuple[str, ...]] = set()
-        results = []
-        for key in keys:
-            data, state = running[key].result()
-            if key in seen and as_ == "pandas":  # whoever changes one does not change the other
-                data = copy.copy(data)
-            seen.add(key)
-            results.append((data, state))
-        return results
+        return each_its_own([running[key].result() for key in keys], as_)
 
     async def process_stream(
         self,
@@ -438,7 +430,9 @@ class DataPipeline:
         await asyncio.to_thread(parts.orchestrator.submit, task)
         return task.state.run_id
 
-    async def wait(self, run_id: str, *, as_: Library = "pandas") -> tuple[Any, RunState]:
+    async def wait(
+        self, run_id: str, *, as_: Library = "pandas", principal: str | None = None
+    ) -> tuple[Any, RunState]:
         """Wait for the end of a run, and return or raise what `process_file` would.
 
         The data sets of the last ended runs are held. The data of an older one is None: give
@@ -446,6 +440,7 @@ class DataPipeline:
         """
         check_library(as_)
         parts = await self._started()
+        await self._allow_for(parts, "read", run_id, principal)
         future = await asyncio.to_thread(parts.orchestrator.future, run_id)
         return await self._ended(parts, run_id, future, as_, cancels=False)
 
@@ -526,6 +521,10 @@ class DataPipeline:
     async def store(self) -> RunStore:
         """Return the run store, for its figures: quality, error rates, throughput."""
         return (await self._started()).store
+
+    async def audit(self) -> AuditTrail:
+        """Return the audit trail."""
+        return (await self._started()).audit
 
     # ------------------------------------------------------------------------------ inside
 

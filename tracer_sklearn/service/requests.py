@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from tracer_sklearn.service.states import OutputState, RunState, now
 from tracer_sklearn.service.tasks import OnEvent, Task
 from tracer_sklearn.service.transitions import new_run_id
 
-__all__ = ["batch_item", "check_library", "configured", "requested", "same_work"]
+__all__ = ["batch_item", "check_library", "configured", "each_its_own", "requested", "same_work"]
 
 AnyPath = str | os.PathLike[str]
 AnyConfig = PipelineConfig | Mapping[str, Any] | None
@@ -134,6 +135,19 @@ def same_work(task: Task) -> tuple[str, ...]:
         task.state.fitted or "",
         task.state.output.path or "",
     )
+
+
+def each_its_own(
+    results: list[tuple[Any, RunState]], library: Library
+) -> list[tuple[Any, RunState]]:
+    """Return results whose data sets are apart: who changes one does not change another."""
+    seen: set[str] = set()
+    own = []
+    for data, state in results:
+        is_shared = state.run_id in seen and library == "pandas"  # the others never change
+        own.append((copy.copy(data) if is_shared else data, state))
+        seen.add(state.run_id)
+    return own
 
 
 def check_library(as_: Library) -> None:

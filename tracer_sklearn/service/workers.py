@@ -301,20 +301,25 @@ class WorkerPool:
         memory_mb: float,
     ) -> Outcome:
         """Do one job in a worker; see `Worker.run`."""
-        worker = self._taken()
-        if worker is None:
-            return _cancelled()
-        try:
-            outcome = worker.run(
-                job,
-                on_stage=on_stage,
-                cancelled=cancelled,
-                timeout_seconds=timeout_seconds,
-                memory_mb=memory_mb,
-            )
-        except BaseException:  # of a listener; nobody hears the end of the job
-            self._dismissed(worker)
-            raise
+        while True:
+            worker = self._taken()
+            if worker is None:
+                return _cancelled()
+            n_done = worker.jobs
+            try:
+                outcome = worker.run(
+                    job,
+                    on_stage=on_stage,
+                    cancelled=cancelled,
+                    timeout_seconds=timeout_seconds,
+                    memory_mb=memory_mb,
+                )
+            except BaseException:  # of a listener; nobody hears the end of the job
+                self._dismissed(worker)
+                raise
+            if worker.jobs > n_done or n_done == 0 or cancelled():
+                break
+            self._dismissed(worker)  # it died at rest, and never got the job
         if self.on_worker is not None:
             self.on_worker(worker.number, worker.rss_mb(), worker.cpu_seconds())
         self._put_back(worker)
