@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 from tracer_sklearn.exceptions import TracerWarning
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.jobs import Emit, Outcome
-from tracer_sklearn.service.states import STAGES, RunStatus, StageState, now
+from tracer_sklearn.service.states import STAGES, RunFailure, RunStatus, StageState, now
 
 __all__ = ["Recorder", "StageError"]
 
@@ -32,11 +33,16 @@ class Recorder:
         the attempt.
     attempt : int
         Which attempt this is.
+    source, source_name : str, default=""
+        Where the file lies, and how it is called: an upload lies in a folder of the server, which
+        is nobody's business.
     """
 
-    def __init__(self, emit: Emit, attempt: int) -> None:
+    def __init__(self, emit: Emit, attempt: int, source: str = "", source_name: str = "") -> None:
         self.emit = emit
         self.attempt = attempt
+        self.source = source
+        self.source_name = source_name
         self._states: dict[str, StageState] = {}
 
     @contextlib.contextmanager
@@ -60,14 +66,14 @@ class Recorder:
                 yield found
             except Exception as error:
                 failed = error
-        said = dict.fromkeys(str(w.message) for w in caught if _is_ours(w))
+        said = dict.fromkeys(self._named(str(w.message)) for w in caught if _is_ours(w))
         ended = {
             **found,
             "seconds": time.perf_counter() - clock,
             "memory_mb": peak_memory_mb(),
             "warnings": (*found.get("warnings", ()), *said),
             "status": RunStatus.COMPLETED if failed is None else RunStatus.FAILED,
-            "error": None if failed is None else failure_of(failed, name),
+            "error": None if failed is None else self._failure(failed, name),
         }
         self._tell(name, begun.model_copy(update=ended))
         if failed is not None:
@@ -78,6 +84,18 @@ class Recorder:
         failures = [state.error for state in self._states.values() if state.error is not None]
         error = failures[-1] if failures else None
         return Outcome.model_validate({**self._states, **known, "error": error})
+
+    def _failure(self, error: BaseException, stage: str) -> RunFailure:
+        failure = failure_of(error, stage)
+        return failure.model_copy(update={"message": self._named(failure.message)})
+
+    def _named(self, text: str) -> str:
+        """Call the file by its name."""
+        if not self.source or self.source == self.source_name:
+            return text
+        text = text.replace(self.source, self.source_name)
+        lies = os.path.basename(self.source)
+        return text if lies in self.source_name else text.replace(lies, self.source_name)
 
     def _tell(self, name: str, state: StageState) -> None:
         assert name in STAGES

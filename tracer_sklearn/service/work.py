@@ -67,7 +67,7 @@ def perform(job: Job, emit: Emit) -> Outcome:
         Also where something failed; errors of the work are never raised.
     """
     forget_peak_memory()
-    recorder = Recorder(emit, job.attempt)
+    recorder = Recorder(emit, job.attempt, job.source, job.source_name)
     known: dict[str, Any] = {}
     with contextlib.suppress(StageError):
         if job.fitted is None:
@@ -174,6 +174,7 @@ def _read(job: Job, found: dict[str, Any], known: dict[str, Any], fitted: Any = 
     frame, report = read_table(
         job.source, schema=schema, columns=choose, limits=config.limits, as_="polars"
     )
+    report = report.model_copy(update={"source": job.source_name})
     known |= {"source_checksum": report.checksum, "source_bytes": report.size}
     if job.source_checksum not in (None, report.checksum):
         raise IngestionError.from_reason(
