@@ -134,7 +134,7 @@ def _show_file(console: Console, file: Path, report: Any) -> None:
             console.print(Text.assemble("  ", (shown(said).plain, "yellow")))
         n_more = getattr(report.lines, fate, len(notes)) - _MOST_NOTES
         if n_more > 0:
-            console.print(f"  ... and {n_more:,} further ones.", style="dim")
+            console.print(f"  ... and {n_more:,} more.", style="dim")
 
 
 def _facts(report: Any) -> Iterator[tuple[str, str]]:
