@@ -93,7 +93,7 @@ class DataPipeline:
     ...         return len(data), str(state.status), state.preprocessing.options["scaling_method"]
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     asyncio.run(main(pathlib.Path(folder)))
-    (300, 'COMPLETED', 'robust')
+    (1800, 'COMPLETED', 'robust')
     """
 
     def __init__(
