@@ -7,6 +7,7 @@ import contextlib
 import errno
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,8 @@ from test_service_workers import PATHS, gone, wait_for
 from tracer_sklearn.exceptions import ParameterError
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.config import PipelineConfig
+from tracer_sklearn.service.executors import run_in_worker
+from tracer_sklearn.service.jobs import Job
 from tracer_sklearn.service.locks import Cancelled, output_lock
 from tracer_sklearn.service.orchestrator import PipelineOrchestrator
 from tracer_sklearn.service.requests import requested
@@ -314,7 +317,9 @@ def test_the_lock_of_an_output_holds_between_processes(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import sys
         from pathlib import Path
-        from tracer_sklearn.service.locks import output_lock
+        from tracer_sklearn.service.executors import run_in_worker
+from tracer_sklearn.service.jobs import Job
+from tracer_sklearn.service.locks import output_lock
         with output_lock(Path({str(tmp_path / "locks")!r}), {target!r}, lambda: False):
             print("held", flush=True)
             sys.stdin.read()
@@ -537,3 +542,29 @@ def test_an_executor_that_breaks_is_a_lost_worker(paths: None, tmp_path: Path) -
         assert (state.error.type, state.attempts) == ("WorkerLost", 2)
         bench.check(state)
         bench.close()
+
+
+def test_a_job_whose_run_has_ended_is_not_begun(paths: None, tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    gone_already = run_in_worker("{}", str(folder), 1, 1.0, 1.0, PERFORM)
+    assert '"Cancelled"' in gone_already
+    folder.mkdir()
+    job = Job(
+        run_id="run",
+        blueprint="customer_churn",
+        source=str(write_spec(tmp_path / "a", "sleep")),
+        source_name="a",
+        config=PipelineConfig(),
+        folder=str(folder),
+    )
+    answers: list[str] = []
+    work = threading.Thread(
+        target=lambda: answers.append(
+            run_in_worker(job.model_dump_json(), str(folder), 1, 60.0, 4000.0, PERFORM)
+        )
+    )
+    work.start()
+    assert wait_for(lambda: (folder / "told-1.jsonl").exists(), 60)
+    shutil.rmtree(folder)  # as the next start does after the process of the run died
+    work.join(30)
+    assert '"Cancelled"' in answers[0]

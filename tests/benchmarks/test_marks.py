@@ -10,6 +10,7 @@ import pricing
 import pytest
 import reading
 import scoring
+import service
 import validation
 
 pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore")]
@@ -92,3 +93,10 @@ def test_whole_price_fit_of_five_million_rows() -> None:
 
 def test_one_future_row_of_a_price_pipeline() -> None:
     assert max(pricing.one_row().values()) <= 0.010
+
+
+def test_a_file_through_the_service() -> None:
+    measured = service.speed(99)
+    assert measured["service, MB/s"] >= 20
+    assert measured["overhead"] <= 0.15
+    assert measured["a repeated file, seconds"] <= 2

@@ -65,6 +65,10 @@ def run_in_worker(
     except FileNotFoundError:
         return stopped("Cancelled", "run: it was cancelled.").model_dump_json()
 
+    def cancelled() -> bool:
+        # the folder is gone where the run's own process died, and the next one cleared up
+        return mark.exists() or not told.exists()
+
     def on_stage(stage: str, state: str) -> None:
         events.write(json.dumps([stage, state]).encode() + b"\n")
 
@@ -73,7 +77,7 @@ def run_in_worker(
             outcome = _own_pool(perform).run(
                 job,
                 on_stage=on_stage,
-                cancelled=mark.exists,
+                cancelled=cancelled,
                 timeout_seconds=timeout_seconds,
                 memory_mb=memory_mb,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 from collections import OrderedDict
@@ -74,6 +75,7 @@ class Machinery:
     unrecorded: dict[str, RunState] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     closed: threading.Event = field(default_factory=threading.Event)
+    pid: int = field(default_factory=os.getpid)
 
     # ------------------------------------------------------------------------------ its life
 

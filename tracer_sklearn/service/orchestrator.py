@@ -56,9 +56,11 @@ class PipelineOrchestrator:
         Where jobs are driven. None for threads of this process.
     attempts : int, default=3
         Most attempts at a run whose failure is transient.
-    first_wait_seconds, longest_wait_seconds : float, default=0.5 and 30.0
-        The wait before the second attempt, and the most before any; each is twice the one before,
-        with a random part, so that runs that failed together do not come back together.
+    first_wait_seconds : float, default=0.5
+        The wait before the second attempt. Each is twice the one before, with a random part, so
+        that runs that failed together do not come back together.
+    longest_wait_seconds : float, default=30.0
+        The most that is waited before any attempt, without the random part.
     memory : object or None, default=None
         Recalls results of the same work. None for none.
     observers : sequence of callable, default=()
@@ -72,6 +74,21 @@ class PipelineOrchestrator:
     -----
     A run is driven by a thread; an event loop only waits for it. An output is put in place before
     COMPLETED is recorded; after a crash in between, the run is FAILED and its output complete.
+
+    A worker over its memory limit is no transient failure, because the limit is that of the worker
+    alone: the same work would meet it again. A worker that the system's memory killer ended is a
+    lost one, and tried again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tracer_sklearn.service import PipelineOrchestrator, RunStore
+    >>> with tempfile.TemporaryDirectory() as folder, RunStore.open(state_dir=folder) as store:
+    ...     orchestrator = PipelineOrchestrator(store, state_dir=folder)
+    ...     found_dead = orchestrator.start()
+    ...     orchestrator.close()
+    >>> found_dead
+    []
     """
 
     def __init__(
@@ -271,6 +288,11 @@ class PipelineOrchestrator:
         machinery = self._parts.get("machinery")
         return [] if machinery is None else machinery.pool.pids
 
+    def _close_if_mine(self) -> None:
+        machinery = self._parts.get("machinery")
+        if machinery is not None and machinery.pid == os.getpid():  # a fork leaves it alone
+            self.close()
+
     def _machinery(self) -> Machinery:
         machinery = self._parts.get("machinery")
         if machinery is None:
@@ -293,4 +315,4 @@ def _close_all() -> None:
     """Cancel what is still under way when the program ends, so that its record says so."""
     for orchestrator in list(_STARTED):
         with contextlib.suppress(Exception):
-            orchestrator.close()
+            orchestrator._close_if_mine()
