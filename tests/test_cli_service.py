@@ -223,6 +223,15 @@ def test_options_win_over_the_file_of_settings(tmp_path):
     assert config.limits.timeout_seconds == 7
 
 
+def test_a_wrong_key_is_refused_by_name_also_under_options(file, tmp_path):
+    path = tmp_path / "c.json"
+    path.write_text('{"fields": ["customer_id"]}')
+    arguments = ("-b", "customer_churn", "--config", path, "-f", "customer_id=CustID")
+    result = tracer("validate", file, *arguments, width=300)
+    assert result.exit_code == Code.USAGE
+    assert "`fields`" in result.output
+
+
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [

@@ -173,7 +173,7 @@ def config_of(
 
     settings = {} if file is None else _read(file)
     if fields:
-        settings["fields"] = {**settings.get("fields", {}), **dict(map(_pair, fields))}
+        settings["fields"] = _over(settings.get("fields"), dict(map(_pair, fields)))
     chosen = {
         "missing_value_strategy": missing,
         "outlier_method": outliers,
@@ -182,9 +182,14 @@ def config_of(
     }
     chosen = {name: value for name, value in chosen.items() if value is not None}
     if chosen:
-        settings["preprocessing_config"] = {**settings.get("preprocessing_config", {}), **chosen}
+        settings["preprocessing_config"] = _over(settings.get("preprocessing_config"), chosen)
     settings |= {name: value for name, value in others.items() if value not in (None, [], ())}
     return PipelineConfig(**settings)
+
+
+def _over(below: Any, above: dict[str, str]) -> Any:
+    """Lay options over those of the file; what is no mapping there is refused later, by name."""
+    return {**below, **above} if isinstance(below, dict) else below or above
 
 
 def _pair(text: str) -> tuple[str, str]:
