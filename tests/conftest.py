@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from tracer_sklearn.testing import ENGINES
 
-pytest_plugins = ["tests._ci_skips"]
+pytest_plugins = ["tests._ci_skips", "tests.service_servers"]
 
 settings.register_profile(
     "tracer",

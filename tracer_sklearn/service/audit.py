@@ -296,12 +296,11 @@ class AuditTrail:
         mark = anchor.peek()  # before the entries: they only become more
         walk = _Walk(self.key, self.key_id)
         with self.store.reading() as connection:
-            rows = connection.execution_options(yield_per=2000).execute(
-                select(audit).order_by(audit.c.seq)
-            )
-            for row in rows:
-                if not walk.passes(row, mark):
-                    break
+            query = select(audit).order_by(audit.c.seq)
+            with connection.execute(query, execution_options={"yield_per": 2000}) as rows:
+                for row in rows:
+                    if not walk.passes(row, mark):
+                        break
         return walk.verdict(mark, anchor)
 
 

@@ -200,10 +200,10 @@ class ResultCache(ABC):
     def delete(self, key: str) -> bool:
         """Delete an entry, and say whether there was one."""
         check_key(key)
-        gone = False
+        found = False
         with self._spared():
-            gone = self._remove(key)
-        return gone
+            found |= self._remove(key)
+        return found
 
     def delete_older(self, than: datetime) -> int:
         """Delete entries stored before a moment, and return how many there were."""

@@ -233,13 +233,8 @@ def remove_strays(store: RunStore, state_dir: str | os.PathLike[str]) -> list[Pa
     old = time.time() - _UNKNOWN_SECONDS
     strays = {path.name: path for path in _listed(folder / "work")}
     with store.reading() as connection:
-        known = dict(
-            connection.execute(
-                select(runs.c.run_id, runs.c.status).where(runs.c.run_id.in_(list(strays)))
-            )
-            .tuples()
-            .all()
-        )
+        asked = select(runs.c.run_id, runs.c.status).where(runs.c.run_id.in_(list(strays)))
+        known = {row.run_id: row.status for row in connection.execute(asked)}
     for name, path in strays.items():
         if known[name] in _FINAL if name in known else _changed(path) < old:
             _remove(path)

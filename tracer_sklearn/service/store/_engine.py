@@ -149,7 +149,7 @@ def _store_error(where: str, error: BaseException, *, lost: bool) -> StoreError:
     reason = " ".join(str(error).split()) or type(error).__name__
     if any(words in reason for words in _DAMAGE):
         return damaged(where, reason)
-    if "full" in reason or "No space" in reason:
+    if "disk is full" in reason or "No space left" in reason or "Disk full" in reason:
         advice = "free some space on its disk and try again"
     elif "readonly" in reason or "unable to open" in reason or isinstance(error, PermissionError):
         advice = (

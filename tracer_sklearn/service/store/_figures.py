@@ -65,9 +65,8 @@ def error_rates(
     """Return how many of a blueprint's ended runs failed, and of what; most frequent first."""
     asked = _asked(blueprint, since, until)
     ended = runs.c.status.in_([status.value for status in RunStatus if status.is_final])
-    by_blueprint = select(runs.c.blueprint, func.count()).where(asked, ended)
-    counted = connection.execute(by_blueprint.group_by(runs.c.blueprint))
-    totals: dict[str, int] = dict(counted.tuples().all())
+    counted = select(runs.c.blueprint, func.count().label("n")).where(asked, ended)
+    totals = {r.blueprint: r.n for r in connection.execute(counted.group_by(runs.c.blueprint))}
     n_failed = func.count().label("n_failed")
     query = (
         select(

@@ -1,0 +1,287 @@
+"""The result cache: what comes back is what was stored, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import stat
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import tracer_sklearn as ts
+from tracer_sklearn.service import CachedResult, PipelineConfig, _entries, cache_key, open_cache
+from tracer_sklearn.service.states import now
+
+KEY = "ab" * 32
+RESULT = CachedResult('{"run_id":"01"}', b"ARROW1" * 100, b"skops", b'{"sha256":"00"}')
+
+
+@pytest.fixture(params=["folder", pytest.param("redis", marks=pytest.mark.medium)])
+def cache_url(request):
+    return "auto" if request.param == "folder" else request.getfixturevalue("redis_url")
+
+
+@pytest.fixture
+def cache(cache_url, tmp_path):
+    opened = open_cache(cache_url, tmp_path)
+    yield opened
+    opened.close()
+
+
+def key_of(i):
+    return f"{i:064x}"
+
+
+def bytes_of(cache, key):
+    if hasattr(cache, "folder"):
+        return (cache.folder / f"{key}.entry").read_bytes()
+    return cache.client.get(cache._name(f"entry:{key}"))
+
+
+def overwrite(cache, key, content):
+    if hasattr(cache, "folder"):
+        (cache.folder / f"{key}.entry").write_bytes(content)
+    else:
+        cache.client.set(cache._name(f"entry:{key}"), content)
+
+
+def test_what_was_stored_comes_back(cache, cache_url, tmp_path):
+    assert cache.get(KEY) is None
+    assert cache.put(KEY, RESULT)
+    other = open_cache(cache_url, tmp_path)
+    found = other.get(KEY)
+    other.close()
+    assert found.outcome == RESULT.outcome
+    assert (bytes(found.frame), bytes(found.pipeline), bytes(found.manifest)) == (
+        RESULT.frame,
+        RESULT.pipeline,
+        RESULT.manifest,
+    )
+    assert cache.put(KEY, CachedResult('{"run_id":"02"}', frame=b""))  # replaced
+    found = cache.get(KEY)
+    assert (found.outcome, bytes(found.frame), found.pipeline) == ('{"run_id":"02"}', b"", None)
+    assert cache.stats == {
+        "hits": 1,
+        "misses": 1,
+        "stored": 2,
+        "refused": 0,
+        "damaged": 0,
+        "errors": 0,
+    }
+
+
+def test_files_are_stored_by_their_paths(cache, tmp_path):
+    frame = tmp_path / "data.arrow"
+    frame.write_bytes(os.urandom(3_000_000))
+    assert cache.put(KEY, CachedResult(RESULT.outcome, frame=frame))
+    assert bytes(cache.get(KEY).frame) == frame.read_bytes()
+
+
+@pytest.mark.parametrize("at", [0, 20, 60, 200, -40, -1])
+def test_a_damaged_entry_is_a_miss_and_is_deleted(cache, at):
+    cache.put(KEY, RESULT)
+    content = bytearray(bytes_of(cache, KEY))
+    content[at] ^= 1
+    overwrite(cache, KEY, bytes(content))
+    assert cache.get(KEY) is None
+    assert cache.stats["damaged"] == 1
+    assert cache.get(KEY) is None
+    assert cache.stats["damaged"] == 1
+    assert cache.put(KEY, RESULT)
+    assert cache.get(KEY) is not None
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 40, 100, -1])
+def test_a_torn_entry_is_a_miss(cache, size):
+    cache.put(KEY, RESULT)
+    overwrite(cache, KEY, bytes_of(cache, KEY)[:size])
+    assert cache.get(KEY) is None
+    assert not cache.delete(KEY)
+
+
+def test_nothing_is_ever_unpickled(cache):
+    class Bomb:
+        def __reduce__(self):
+            return pytest.fail, ("unpickled",)
+
+    overwrite(cache, KEY, pickle.dumps(Bomb()))
+    assert cache.get(KEY) is None
+
+
+def test_an_entry_made_without_the_key_or_for_another_is_a_miss(cache):
+    forged = b"".join(_entries.packed(KEY, RESULT, b"another key"))
+    overwrite(cache, KEY, forged)
+    assert cache.get(KEY) is None
+    cache.put(KEY, RESULT)
+    overwrite(cache, key_of(1), bytes_of(cache, KEY))  # renamed
+    assert cache.get(key_of(1)) is None
+    assert cache.get(KEY) is not None
+    # a code that fits a label that is none
+    overwrite(cache, KEY, _coded(cache, b"something else"))
+    assert cache.get(KEY) is None
+
+
+def _coded(cache, content):
+    import hashlib
+
+    return content + hashlib.blake2b(content, key=cache.secret, digest_size=32).digest()
+
+
+def test_the_longest_unused_go_first(cache_url, tmp_path):
+    cache = open_cache(cache_url, tmp_path, max_bytes=5000)
+    big = CachedResult('{"run_id":"01"}', b"x" * 1300)
+    for i in range(3):
+        cache.put(key_of(i), big)
+        time.sleep(0.01)
+    assert cache.get(key_of(0)) is not None
+    time.sleep(0.01)
+    cache.put(key_of(3), big)
+    assert [cache.get(key_of(i)) is not None for i in range(4)] == [True, False, True, True]
+    assert not cache.put(key_of(4), CachedResult(big.outcome, b"x" * 5001))
+    assert not cache.put(key_of(4), CachedResult(big.outcome, b"x" * 4950))  # with its label
+    assert cache.get(key_of(0)) is not None
+    cache.close()
+
+
+def test_entries_are_deleted_by_key_by_age_and_by_run(cache):
+    for i in range(4):
+        cache.put(key_of(i), CachedResult(json.dumps({"run_id": f"run-{i % 2}"})))
+    assert cache.delete(key_of(0))
+    assert not cache.delete(key_of(0))
+    assert cache.delete_runs(["run-1", "another"]) == 2
+    assert cache.delete_runs([]) == 0
+    assert [cache.get(key_of(i)) is not None for i in range(4)] == [False, False, True, False]
+    assert cache.delete_older(now() - timedelta(days=1)) == 0
+    assert cache.delete_older(now() + timedelta(days=1)) == 1
+    assert cache.get(key_of(2)) is None
+
+
+@pytest.mark.parametrize("key", ["", "../../etc/passwd", "AB" * 32, "ab" * 31, KEY + "\n", None])
+def test_keys_are_those_of_cache_key(cache, key):
+    with pytest.raises(ts.ParameterError, match="made by cache_key"):
+        cache.get(key)
+
+
+def test_the_key_holds_what_decides():
+    base = ("00", "customer_churn", {}, "1.0")
+    first = cache_key(*base)
+    assert first == cache_key("00", "customer_churn", PipelineConfig(), "1.0")
+    assert first == cache_key(*base[:2], {"retention": {"outputs_days": 1}}, "1.0")
+    others = {
+        cache_key("01", *base[1:]),
+        cache_key("00", "price_optimization", {}, "1.0"),
+        cache_key(*base[:2], {"keep_columns": ["a"]}, "1.0"),
+        cache_key(*base[:3], "1.1"),
+        cache_key(*base, "00"),
+    }
+    assert len(others | {first}) == 6
+
+
+def test_no_cache_keeps_nothing(tmp_path):
+    cache = open_cache(None, tmp_path)
+    assert not cache.put(KEY, RESULT)
+    assert cache.get(KEY) is None
+    assert not cache.delete(KEY)
+    assert cache.delete_runs({"01"}) == cache.delete_older(now()) == 0
+    cache.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_appear_whole_and_for_their_owner_alone(tmp_path, monkeypatch):
+    cache = open_cache("auto", tmp_path)
+    cache.put(KEY, RESULT)
+    [file] = cache.folder.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    before = file.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        assert not cache.put(KEY, CachedResult('{"run_id":"02"}'))
+    assert cache.stats["errors"] == 1
+    assert [p.read_bytes() for p in cache.folder.iterdir()] == [before]
+
+
+def test_a_folder_that_cannot_be_read_is_a_miss(tmp_path, monkeypatch):
+    cache = open_cache("auto", tmp_path)
+    cache.put(KEY, RESULT)
+
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    assert cache.get(KEY) is None
+    monkeypatch.setattr(Path, "unlink", denied)
+    assert not cache.delete(KEY)
+    assert cache.stats["errors"] == 2
+
+
+def test_strays_of_the_folder_are_cleared(tmp_path):
+    first = open_cache("auto", tmp_path)
+    old, young = first.folder / ".a.part", first.folder / ".b.part"
+    for part in (old, young):
+        part.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    first.put(KEY, RESULT)
+    assert not old.exists()
+    assert young.exists()
+    (first.folder / f"{key_of(9)}.entry").write_bytes(b"no label")
+    assert first.delete_runs(["01"]) == 1
+    assert [p.name for p in first.folder.iterdir()] == [".b.part"]
+
+
+def test_a_state_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ts.StoreError, match="must be writable"):
+        open_cache("auto", tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("url", ["memcached://h", "s3cret", "redis://u:s3cret@h:port/0"])
+def test_other_caches_are_refused(url, tmp_path):
+    with pytest.raises(ts.ParameterError, match="redis://host:6379/0") as caught:
+        open_cache(url, tmp_path)
+    assert ":s3cret" not in str(caught.value)
+
+
+def test_without_redis_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    with pytest.raises(ts.MissingDependencyError, match=r"tracer-sklearn\[redis\]"):
+        open_cache("redis://h", tmp_path)
+
+
+def test_a_redis_that_is_not_there_is_a_miss(tmp_path):
+    cache = open_cache("redis://127.0.0.1:1/0", tmp_path)
+    assert not cache.put(KEY, RESULT)
+    assert cache.get(KEY) is None
+    assert not cache.delete(KEY)
+    assert cache.delete_older(now()) == 0
+    assert cache.stats["errors"] == 4
+    cache.close()
+
+
+@pytest.mark.medium
+def test_what_redis_dropped_by_itself_is_forgotten(redis_url, tmp_path):
+    cache = open_cache(redis_url, tmp_path)
+    cache.put(KEY, RESULT)
+    cache.client.delete(cache._name(f"entry:{KEY}"))
+    assert cache.get(KEY) is None
+    assert cache.client.keys("*") == []
+    cache.close()
+
+
+@pytest.mark.medium
+def test_folders_of_different_keys_do_not_meet_in_redis(redis_url, tmp_path):
+    first, second = (open_cache(redis_url, tmp_path / name) for name in "ab")
+    first.put(KEY, RESULT)
+    assert second.get(KEY) is None
+    assert first.get(KEY) is not None
+    assert second.stats["damaged"] == 0
+    first.close()
+    second.close()

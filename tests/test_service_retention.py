@@ -1,0 +1,297 @@
+"""What was kept long enough is deleted, and the audit trail says so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from service_processes import made
+
+import tracer_sklearn as ts
+from tracer_sklearn.service import (
+    AuditTrail,
+    CachedResult,
+    PipelineConfig,
+    RunFailure,
+    RunStore,
+    open_cache,
+)
+from tracer_sklearn.service.retention import ERASED, Swept, remove_strays, sweep, without_personal
+from tracer_sklearn.service.states import IngestionState, OutputState, ValidationState, now
+
+SECRET = "zoe-secret"
+
+
+@pytest.fixture
+def kept(store_url, tmp_path):
+    """Store, trail and cache of one state folder."""
+    folder = tmp_path / "state"
+    with RunStore.open(store_url, state_dir=folder) as store:
+        trail = AuditTrail.open(store)
+        yield store, trail, open_cache("auto", folder), folder
+
+
+def run(kept, run_id, *, days_ago=0.0, output=None, outputs_days=None, personal_days=30.0, **more):
+    """A completed run with everything that it leaves behind."""
+    store, trail, cache, folder = kept
+    for name in ("pipelines", "work"):
+        (folder / name).mkdir(exist_ok=True)
+    pipeline = folder / "pipelines" / f"{run_id}.skops"
+    pipeline.write_bytes(b"skops")
+    pipeline.with_suffix(".json").write_bytes(b"{}")
+    content = run_id.encode()
+    if output is not None:
+        output.write_bytes(content)
+    policy = {"outputs_days": outputs_days, "personal_days": personal_days}
+    ended = now() - timedelta(days=days_ago)
+    state = made(
+        run_id,
+        status="COMPLETED",
+        source=f"/home/{SECRET}/list.csv",
+        principal=SECRET,
+        created_at=ended,
+        finished_at=ended,
+        pipeline_path=str(pipeline),
+        output=OutputState(
+            path=None if output is None else str(output),
+            checksum=hashlib.sha256(content).hexdigest(),
+        ),
+        config=PipelineConfig(retention=policy).to_dict(),
+        **more,
+    )
+    store.create(state)
+    trail.append("run.completed", run_id=run_id, principal=SECRET, details={"source": SECRET})
+    cache.put(hashlib.sha256(content).hexdigest(), CachedResult(json.dumps({"run_id": run_id})))
+    return state
+
+
+def in_cache(cache, run_id):
+    return cache.get(hashlib.sha256(run_id.encode()).hexdigest()) is not None
+
+
+def dump(store):
+    with store.reading() as connection:
+        tables = ("tracer_runs", "tracer_audit")
+        return "".join(str(connection.execute(sa.text(f"SELECT * FROM {t}")).all()) for t in tables)
+
+
+def test_outputs_go_when_they_are_due_and_not_before(kept, tmp_path):
+    store, trail, cache, folder = kept
+    old, young, forever = (tmp_path / f"{name}.parquet" for name in ("old", "young", "forever"))
+    run(kept, "old", days_ago=3, output=old, outputs_days=2)
+    run(kept, "young", days_ago=1, output=young, outputs_days=2)
+    run(kept, "forever", days_ago=999, output=forever, personal_days=None)
+    assert sweep(*kept) == Swept(outputs=3, cached=1)
+    assert not old.exists()
+    assert young.exists()
+    assert forever.exists()
+    assert sorted(p.name for p in (folder / "pipelines").iterdir()) == [
+        "forever.json",
+        "forever.skops",
+        "young.json",
+        "young.skops",
+    ]
+    assert [in_cache(cache, name) for name in ("old", "young", "forever")] == [False, True, True]
+    assert store.get("old").pipeline_path is None
+    assert store.get("old").output.path == str(old)
+    [entry] = trail.entries(action="retention.outputs")
+    assert (entry.run_id, entry.principal) == ("old", "system")
+    assert entry.details == {"files": 3, "kept": 0}
+    assert sweep(*kept) == Swept()  # nothing is due twice
+    assert sweep(*kept, now() + timedelta(days=2)).outputs == 3
+    assert trail.verify().ok
+
+
+def test_a_file_that_is_no_longer_the_runs_is_kept(kept, tmp_path):
+    target = tmp_path / "nightly.parquet"
+    run(kept, "monday", days_ago=3, output=target, outputs_days=2)
+    target.write_bytes(b"somebody else's")
+    assert sweep(*kept) == Swept(outputs=2, kept=1, cached=1)
+    assert target.read_bytes() == b"somebody else's"
+
+
+def test_a_file_that_a_later_run_made_again_is_kept(kept, tmp_path):
+    store, _, _, _ = kept
+    target = tmp_path / "nightly.parquet"
+    first = run(kept, "monday", days_ago=3, output=target, outputs_days=2)
+    second = first.model_copy(
+        update={"run_id": "tuesday", "finished_at": now(), "created_at": now()}
+    )
+    store.create(second)
+    assert sweep(*kept).kept == 1
+    assert target.exists()
+    assert sweep(*kept, now() + timedelta(days=3)).outputs == 1
+    assert not target.exists()
+
+
+def test_pipelines_elsewhere_are_not_ours_to_delete(kept, tmp_path):
+    store, _, _, folder = kept
+    mine = tmp_path / "mine.skops"
+    mine.write_bytes(b"x")
+    (folder / "work" / "other").mkdir(parents=True)
+    state = run(kept, "old", days_ago=3, outputs_days=2)
+    store.save(state.model_copy(update={"pipeline_path": str(mine)}))
+    sweep(*kept)
+    assert mine.exists()
+
+
+def test_a_file_that_cannot_be_deleted_stays_due(kept, tmp_path, monkeypatch):
+    target = tmp_path / "a.parquet"
+    run(kept, "old", days_ago=3, output=target, outputs_days=2)
+
+    def denied(*_):
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", denied)
+        assert sweep(*kept) == Swept(failed=1)
+    assert sweep(*kept).outputs == 3
+
+
+def test_nothing_personal_is_left_anywhere(kept, tmp_path):
+    store, trail, _, _ = kept
+    failure = RunFailure(
+        category="ingestion", type="E", message=f"/home/{SECRET}/list.csv: list.csv is broken"
+    )
+    report = ts.read_csv(f"id,who\n1,{SECRET}\n2,{SECRET}x\n1,2,3\n".encode()).report
+    judged = ts.DataValidator(None, on_fail="report")
+    frame = ts.datasets.make_customer_churn(100, random_state=0)[0]
+    quality = judged.fit(frame).report(frame)
+    quality = quality.model_copy(
+        update={
+            "issues": tuple(
+                issue.model_copy(update={"examples": (SECRET,)}) for issue in quality.issues
+            )
+        }
+    )
+    more = {
+        "ingestion": IngestionState(
+            report=report.model_copy(update={"source": f"/home/{SECRET}/list.csv"}),
+            rows_out=2,
+            warnings=(f"list.csv of {SECRET}",),
+            error=failure,
+        ),
+        "validation": ValidationState(report=quality),
+        "error": failure,
+        "fitted": f"/{SECRET}.skops",
+    }
+    run(kept, "old", days_ago=31, output=tmp_path / SECRET, **more)
+    run(kept, "young", days_ago=29)
+    assert dump(store).count("'old'") > 0
+    swept = sweep(*kept)
+    assert (swept.personal, swept.entries, swept.outputs) == (1, 1, 0)
+    left = store.get("old")
+    text = left.model_dump_json()
+    assert SECRET not in text
+    assert "list.csv" not in text
+    assert left.source == left.principal == left.output.path == left.fitted == ERASED
+    assert left.error.message == f"{ERASED}: {ERASED} is broken"
+    assert left.ingestion.report.lines.cut == report.lines.cut == 1
+    assert left.ingestion.rows_out == 2
+    assert left.ingestion.report.columns["who"].distinct == report.columns["who"].distinct
+    assert left.validation.report.score == quality.score
+    assert store.runs(principal=SECRET) == [store.get("young")]
+    old = trail.entries(run_id="old")
+    assert (old[0].action, old[0].principal, old[0].personal) == ("run.completed", None, None)
+    assert old[1].action == "retention.personal"
+    assert trail.verify().ok
+    assert sweep(*kept) == Swept()
+    assert sweep(*kept, now() + timedelta(days=2)).personal == 1
+    assert SECRET not in dump(store)
+    assert trail.verify().ok
+    with pytest.raises(ts.RunError, match="erased"):
+        store.save(left)
+
+
+def test_a_path_is_kept_for_as_long_as_its_file_is(kept, tmp_path):
+    store, _, _, _ = kept
+    target = tmp_path / f"{SECRET}.parquet"
+    run(kept, "old", days_ago=31, output=target, outputs_days=60)
+    assert sweep(*kept).personal == 1
+    assert store.get("old").output.path == str(target)
+    assert store.get("old").source == ERASED
+    assert sweep(*kept, now() + timedelta(days=40)).outputs == 3
+    assert not target.exists()
+    assert store.get("old").output.path == ERASED
+    assert SECRET not in dump(store)
+
+
+def test_entries_of_no_run_and_late_ones_are_erased_by_age(kept):
+    store, trail, _, _ = kept
+    run(kept, "old", days_ago=31)
+    trail.append("access.denied", principal=SECRET)
+    sweep(*kept)
+    trail.append("run.read", run_id="old", principal=SECRET)
+    assert SECRET in dump(store)
+    assert sweep(*kept, now() + timedelta(days=29)) == Swept()
+    # these two, and who asked for the erasure of the run
+    assert sweep(*kept, now() + timedelta(days=31)).entries == 3
+    assert SECRET not in dump(store)
+    assert trail.verify().ok
+    n = trail.verify().n_entries
+    assert sweep(*kept, now() + timedelta(days=99)) == Swept()
+    assert trail.verify().n_entries == n  # an erasure does not call for the next
+
+
+def test_runs_in_progress_are_left_alone(kept):
+    store, _, _, _ = kept
+    store.create(made("01", status="IN_PROGRESS", created_at=now() - timedelta(days=99)))
+    assert sweep(*kept, now() + timedelta(days=999)) == Swept()
+    assert store.get("01").source == "a.csv"
+
+
+def test_many_runs_are_swept_in_batches(kept):
+    for i in range(120):
+        kept[0].create(made(f"{i:03}", status="FAILED", finished_at=now() - timedelta(days=40)))
+    assert sweep(kept[0], kept[1], None, kept[3]).personal == 120
+
+
+def test_days_beyond_the_calendar_are_for_ever(kept):
+    run(kept, "old", outputs_days=1e12, personal_days=1e12)
+    assert sweep(*kept, now() + timedelta(days=9999)) == Swept()
+
+
+def test_a_state_with_nothing_in_it_can_be_erased():
+    state = made("01", source="")
+    assert without_personal(state).source == ERASED
+
+
+def test_strays_of_dead_runs_are_removed(kept):
+    store, _, _, folder = kept
+    for name in ("done", "going", "unknown-old", "unknown-young"):
+        (folder / "work" / name / "deep").mkdir(parents=True)
+        (folder / "work" / name / "deep" / "file").write_bytes(b"x")
+    store.create(made("done", status="FAILED"))
+    store.create(made("going", status="IN_PROGRESS"))
+    (folder / "pipelines").mkdir()
+    parts = [folder / "pipelines" / ".a.skops.00.part", folder / "cache" / ".b.part"]
+    for part in parts:
+        part.write_bytes(b"x")
+    (folder / "cache" / "not-a-part").write_bytes(b"x")
+    old = time.time() - 7200
+    for path in (folder / "work" / "unknown-old", parts[0]):
+        os.utime(path, (old, old))
+    removed = {Path(path).name for path in remove_strays(store, folder)}
+    assert removed == {"done", "unknown-old", parts[0].name}
+    assert sorted(p.name for p in (folder / "work").iterdir()) == ["going", "unknown-young"]
+    assert parts[1].exists()
+    assert remove_strays(store, folder) == []
+
+
+def test_a_link_in_the_folder_of_work_leads_nowhere(kept, tmp_path):
+    store, _, _, folder = kept
+    store.create(made("done", status="FAILED"))
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_bytes(b"x")
+    (folder / "work").mkdir()
+    (folder / "work" / "done").symlink_to(precious)
+    remove_strays(store, folder)
+    assert not (folder / "work" / "done").exists()
+    assert (precious / "file").exists()
