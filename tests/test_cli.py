@@ -224,22 +224,23 @@ def test_without_the_data_or_the_plots_the_extra_is_named(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_without_its_own_packages_the_command_says_one_sentence(missing):
+@pytest.mark.parametrize(("command", "extra"), [("runs", "service"), ("demo", "demo")])
+def test_without_its_own_packages_the_command_says_one_sentence(missing, command, extra):
     script = (
         f"import sys; sys.modules[{missing!r}] = None\nfrom tracer_sklearn.cli import main; main()"
     )
-    done = in_process("-c", script)
+    done = in_process("-c", script, command)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
-    assert 'pip install "tracer-sklearn[demo]"' in done.stderr
+    assert f'pip install "tracer-sklearn[{extra}]"' in done.stderr
 
 
 def test_another_missing_module_is_not_mistaken_for_the_extra(monkeypatch):
     monkeypatch.delitem(sys.modules, "tracer_sklearn.cli.app")
     monkeypatch.delattr(cli, "app")
-    monkeypatch.setitem(sys.modules, "tracer_sklearn.exceptions", None)
-    with pytest.raises(ModuleNotFoundError, match="exceptions"):
+    monkeypatch.setitem(sys.modules, "tracer_sklearn.cli.inspecting", None)
+    with pytest.raises(ModuleNotFoundError, match="inspecting"):
         cli.main()
 
 

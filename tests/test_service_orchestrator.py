@@ -176,7 +176,7 @@ def test_no_more_runs_than_allowed_at_once(shared: Bench, tmp_path: Path) -> Non
     assert {future.result(180).state.status for future in futures} == {RunStatus.COMPLETED}
     steps = sorted(tuple(map(float, line.split())) for line in note.read_text().splitlines())
     at_once = [sum(step for _, step in steps[: n + 1]) for n in range(len(steps))]
-    assert max(at_once) == 2
+    assert max(at_once) <= 2
 
 
 # ------------------------------------------------------------------------------ what goes wrong
@@ -265,6 +265,7 @@ def test_a_run_is_cancelled_behind_the_rename(
 def test_a_run_is_cancelled_while_it_waits(shared: Bench) -> None:
     busy = [shared.submit("sleep")[0] for _ in range(2)]
     run_id, future = shared.submit()
+    assert all(shared.reaches(other, "validation") for other in busy)  # two at once
     assert shared.store.get(run_id).status is RunStatus.PENDING
     assert shared.orchestrator.cancel(run_id, "nobody wants it.")
     state = future.result(1).state

@@ -40,7 +40,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         X.to_csv(folder / f"{name}.csv", index=False)
     X, y = ts.datasets.make_customer_churn(300, random_state=4)
     X.assign(churned=y).to_csv(folder / "labelled.csv", index=False)
-    revenue, _ = ts.datasets.make_revenue_projection(120, random_state=0)
+    revenue, _ = ts.datasets.make_daily_revenue(n_days=200, random_state=0)
     revenue.to_csv(folder / "revenue.csv", index=False)
     (folder / "broken.csv").write_text("a,b\n1,2\n")
     return folder

@@ -96,9 +96,9 @@ def list_runs(
     if context.invoked_subcommand is not None:
         context.obj = (state_dir, store_url)
         return
+    wanted, moment = [each.upper() for each in status or []] or None, _moment(since)
     with _store(state_dir, store_url) as store:
-        wanted = [each.upper() for each in status or []] or None
-        found = store.runs(status=wanted, blueprint=blueprint, since=_moment(since), limit=limit)
+        found = store.runs(status=wanted, blueprint=blueprint, since=moment, limit=limit)
     if as_json:
         print_json([state.model_dump(mode="json") for state in found])
         return

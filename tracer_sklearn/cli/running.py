@@ -372,8 +372,9 @@ def _facts(state: Any) -> Iterator[tuple[str, str]]:
 def _show_scores(console: Console, training: Any) -> None:
     if not training.scores:
         return
-    title = f"\n{training.model}, {training.folds}" if training.folds else f"\n{training.model}"
-    table = plain_table(title, "score", "mean", "each fold", right=["mean"])
+    folds = f", {training.folds}" if training.folds else ""
+    console.print(Text.assemble("\n", (f"{training.model}{folds}", "bold")), soft_wrap=True)
+    table = plain_table("", "score", "mean", "each fold", right=["mean"])
     for name, values in training.scores.items():
         mean = sum(values) / len(values)
         table.add_row(shown(name), f"{mean:.4g}", ", ".join(f"{value:.4g}" for value in values))

@@ -208,11 +208,10 @@ class Machinery:
 
         outcome: Outcome = tenacity.Retrying(
             stop=tenacity.stop_after_attempt(self.retrying.attempts),
-            wait=tenacity.wait_exponential_jitter(
-                initial=self.retrying.first_wait_seconds,
-                max=self.retrying.longest_wait_seconds,
-                jitter=self.retrying.first_wait_seconds,
-            ),
+            wait=tenacity.wait_exponential(
+                multiplier=self.retrying.first_wait_seconds, max=self.retrying.longest_wait_seconds
+            )
+            + tenacity.wait_random(0, self.retrying.first_wait_seconds),
             retry=tenacity.retry_if_result(_may_succeed_later),
             sleep=run.stop.wait,
             before_sleep=told,

@@ -435,8 +435,7 @@ class DataPipeline:
     ) -> tuple[Any, RunState]:
         """Wait for the end of a run, and return or raise what `process_file` would.
 
-        The data sets of the last ended runs are held. The data of an older one is None: give
-        ``output`` where it must last.
+        The data sets of the last fifty are held, and only once: give ``output`` where they last.
         """
         check_library(as_)
         parts = await self._started()
@@ -506,7 +505,7 @@ class DataPipeline:
         at : datetime or None, default=None
             The moment that decides what is due; None for now.
         principal : str or None, default=None
-            On whose behalf it is asked.
+            On whose behalf.
         """
         parts = await self._started()
         await asyncio.to_thread(self._allow, parts, "retention", None, principal)
