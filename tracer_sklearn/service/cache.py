@@ -200,9 +200,10 @@ class ResultCache(ABC):
     def delete(self, key: str) -> bool:
         """Delete an entry, and say whether there was one."""
         check_key(key)
+        found = False
         with self._spared():
-            return self._remove(key)
-        return False
+            found |= self._remove(key)
+        return found
 
     def delete_older(self, than: datetime) -> int:
         """Delete entries stored before a moment, and return how many there were."""
