@@ -46,7 +46,10 @@ def nothing_proven():
 
 @contextlib.contextmanager
 def nothing_clean():
-    with mock.patch.object(Cutter, "_record_ends", return_value=None):
+    with (
+        mock.patch.object(Cutter, "_has_short_lines", return_value=False),
+        mock.patch.object(Cutter, "_record_ends", return_value=None),
+    ):
         yield
 
 
