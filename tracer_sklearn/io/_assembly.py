@@ -24,7 +24,7 @@ from tracer_sklearn._text import (
     learn_format,
 )
 from tracer_sklearn._text.missing import SPACES
-from tracer_sklearn._text.plain import number_format, plain_moments, plain_numbers
+from tracer_sklearn._text.plain import Numbers, number_format, plain_moments, plain_numbers
 from tracer_sklearn.io._asked import Wish
 from tracer_sklearn.io._rows import THREADS, Piece, read_text
 from tracer_sklearn.io._shape import Shape
@@ -41,8 +41,10 @@ class Made:
 
     Attributes
     ----------
-    numbers, moments : pyarrow.Array or None
-        Values that are proven.
+    numbers : Numbers or None
+        Numbers that are proven.
+    moments : pyarrow.Array or None
+        Moments that are proven.
     template : str
         The format of the moments; empty where there are none.
     words : pyarrow.DictionaryArray or None
@@ -51,7 +53,7 @@ class Made:
         The first cell that holds something.
     """
 
-    numbers: pa.Array | None = None
+    numbers: Numbers | None = None
     moments: pa.Array | None = None
     template: str = ""
     words: pa.DictionaryArray | None = None
@@ -133,12 +135,12 @@ class Assembly:
         """Return a column from what its blocks were converted to; None where that does not do."""
         rows = sum(piece.rows for piece in self._pieces)
         cell = next((one.cell for one in made if one.cell), "")
-        if made and all(one.numbers is not None for one in made):
-            blocks = [one.numbers for one in made]
+        blocks = [one.numbers for one in made if one.numbers is not None]
+        if blocks and len(blocks) == len(made):
             format = number_format(name, blocks, self.decimal)
             if format is not None:
                 dtype = pa.int64() if format.kind == "count" else pa.float64()
-                values = pa.chunked_array([pc.cast(block, dtype) for block in blocks], dtype)
+                values = pa.chunked_array([pc.cast(block.values, dtype) for block in blocks], dtype)
                 return _fixed(name, values, format, "every cell is a plain number", cell)
         templates = {one.template for one in made if one.template}
         if len(templates) == 1 and all(one.moments is not None for one in made):
