@@ -52,6 +52,10 @@ def test_reading_against_peers(tmp_path: Path) -> None:
     assert reading.batch_memory(path) <= 300
 
 
+def test_five_gigabytes_in_batches() -> None:
+    assert reading.compressed_batch_memory(5_000) <= 300
+
+
 def test_memory_of_what_was_read() -> None:
     for peer, mine in reading.memory().values():
         assert mine <= 0.5 * peer
