@@ -22,7 +22,7 @@ from tracer_sklearn.io._blocks import Cutter
 TELLING = ("kind", "format", "missing", "failures", "minimum", "maximum", "distinct")
 
 
-def quietly(data: bytes, **options):
+def quietly(data, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataQualityWarning)
         return ts.read_csv(data, as_="polars", **options)
@@ -46,8 +46,64 @@ def nothing_proven():
 
 @contextlib.contextmanager
 def nothing_clean():
-    with mock.patch.object(Cutter, "_record_ends", return_value=None):
+    with (
+        mock.patch.object(Cutter, "_has_short_lines", return_value=False),
+        mock.patch.object(Cutter, "_record_ends", return_value=None),
+    ):
         yield
+
+
+@contextlib.contextmanager
+def in_parts(size: int):
+    """A file in many parts, each of which is cut into a few blocks."""
+    with (
+        mock.patch("tracer_sklearn.io._ahead.AHEAD_BYTES", size),
+        mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", size // 3),
+    ):
+        yield
+
+
+def long_file(end: str = "\n") -> str:
+    """More than the sample from which the shape is found."""
+    row = "{n},2024-01-{day:02},word {n},{price}"
+    rows = [row.format(n=n, day=n % 28 + 1, price=n / 4) for n in range(9_000)]
+    return end.join(["n,day,word,price", *rows, "Total,,,4500", "Source: the till", ""])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.encode(),
+        lambda text: text.replace("word 7777", "Wort für 7777").encode(),
+        lambda text: text.replace("word 7777", "Wort für 7777").encode("cp1252"),
+        lambda text: text.replace("word 8888", '"two\nlines, one ""word"""').encode(),
+        lambda text: text.replace(",word ", ',"word",').replace("n,day,", "n,day,x,").encode(),
+        lambda text: text.replace("word 3", 'wo"rd').encode(),
+        lambda text: text.replace(",word 88", "").encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("7000,", "007,", 1).encode(),
+        lambda text: text.rstrip().encode(),
+    ],
+)
+@pytest.mark.parametrize("size", [20_000, 3_000])
+def test_a_file_in_parts_is_the_file(tmp_path, change, size):
+    data = change(long_file())
+    path = tmp_path / "long.csv"
+    path.write_bytes(data)
+    with in_parts(size):
+        frame, report = quietly(path)
+    other, account = quietly(data)
+    assert frame.equals(other)
+    assert frame.schema == other.schema
+    told = ("source", "timings")
+    assert report.model_dump(exclude=set(told)) == account.model_dump(exclude=set(told))
+
+
+def test_an_encoding_that_changes_on_the_way_is_refused(tmp_path):
+    path = tmp_path / "two.csv"
+    path.write_bytes(long_file().encode() + (50 * long_file()).encode("utf-16"))
+    with in_parts(20_000), pytest.raises(ts.IngestionError):
+        quietly(path)
 
 
 def same_all_ways(data: bytes, **options) -> pl.DataFrame:

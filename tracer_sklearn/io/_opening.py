@@ -10,6 +10,7 @@ from typing import Literal
 
 from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._account import Account, lines_of
+from tracer_sklearn.io._ahead import TextAhead
 from tracer_sklearn.io._blocks import BLOCK_BYTES, SMALL_BLOCK_BYTES, Block, Cutter, line_chunks
 from tracer_sklearn.io._body import Body, Fail
 from tracer_sklearn.io._cells import is_blank
@@ -24,7 +25,7 @@ from tracer_sklearn.io.dialect import (
     detect_dialect,
     line_end_of,
 )
-from tracer_sklearn.io.encoding import EncodingGuess, detect_encoding, to_utf8, utf8_chunks
+from tracer_sklearn.io.encoding import EncodingGuess, detect_encoding, utf8_chunks
 from tracer_sklearn.io.limits import IngestionLimits
 
 # the dialect, the header and the looks of columns are found in so many bytes
@@ -61,7 +62,7 @@ class Opened:
 
     Attributes
     ----------
-    source, guess, dialect, shape
+    source, text, dialect, shape
         What was decided.
     decimal : str
         The decimal mark, or empty.
@@ -72,7 +73,7 @@ class Opened:
     """
 
     source: Source
-    guess: EncodingGuess
+    text: TextAhead
     dialect: Dialect
     shape: Shape
     decimal: Literal["", ".", ","]
@@ -81,7 +82,14 @@ class Opened:
     _body: Body = field(repr=False)
     _chunks: Iterator[bytes] = field(repr=False)
     _first_line: int = 1
+    _start: int = 0
     _block_bytes: int = BLOCK_BYTES
+
+    @property
+    def guess(self) -> EncodingGuess:
+        """The encoding; of a whole file when its rows were read to the end."""
+        assert self.text.guess is not None
+        return self.text.guess
 
     def pieces(self, convert: Convert | None = None) -> Iterator[Piece]:
         """Yield the rows, once; what ``convert`` does to text is done in threads."""
@@ -92,6 +100,7 @@ class Opened:
             self.source.name,
             self._first_line,
             self._block_bytes,
+            self._start,
         )
         return pieces_of(self._counted(cutter), self._body, self.dialect, convert)
 
@@ -120,25 +129,24 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
             source.name, f"it is a file of {found}, not text", "read it with `read_table`"
         )
     if whole:
-        data = source.read()
-        read = time.perf_counter()
-        guess = detect_encoding(data, encoding=words.encoding, name=source.name)
-        text = to_utf8(data, guess, name=source.name)
-        del data
-        raw: Iterator[bytes] = _slices(text)
+        source.hash_ahead()
+        text = TextAhead(source, words.encoding)
+        raw = text.parts()
     else:
-        read = began
         guess = detect_encoding(source.chunks(), encoding=words.encoding, name=source.name)
+        text = TextAhead(source, words.encoding)
+        text.guess = guess
+        text.timings["encoding"] = time.perf_counter() - began
         raw = utf8_chunks(source, guess)
-    decoded = time.perf_counter()
     head, raw = _head(raw, source.limits)
     line_end = line_end_of(head)
     chunks = line_chunks(raw, line_end)
     sample, chunks = _sample(chunks, source)
-    announced = announced_delimiter(sample)
+    text_of_sample = sample.decode("utf-8", "replace")
+    announced = announced_delimiter(text_of_sample)
     delimiter = announced if words.delimiter == "auto" else words.delimiter
-    dialect = detect_dialect(sample, delimiter=delimiter, line_end=line_end)
-    records = list(records_of(sample, dialect))
+    dialect = detect_dialect(text_of_sample, delimiter=delimiter, line_end=line_end)
+    records = list(records_of(text_of_sample, dialect))
     if not any(not is_blank(record.cells) for record in records):
         raise IngestionError.from_reason(
             source.name, "it holds no table, not even a header", "export it again"
@@ -151,24 +159,21 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     account = Account()
     first = _above(records, shape, account)
     decimal = shape.decimal if words.decimal == "auto" else words.decimal
-    decided = time.perf_counter()
+    detection = time.perf_counter() - began - sum(text.timings.values())
     return Opened(
         source,
-        guess,
+        text,
         dialect,
         shape,
         decimal,
         account,
-        {"read": read - began, "encoding": decoded - read, "detection": decided - decoded},
+        {"detection": detection},
         Body(shape, account, _failing(source) if words.on_bad_lines == "error" else None),
-        _without_lines(chunks, first - 1),
+        chunks,
         first,
+        _start_of(first, sample),
         BLOCK_BYTES if whole else SMALL_BLOCK_BYTES,
     )
-
-
-def _slices(text: bytes) -> Iterator[bytes]:
-    return (text[at : at + BLOCK_BYTES] for at in range(0, len(text), BLOCK_BYTES))
 
 
 def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -191,20 +196,19 @@ def _head(chunks: Iterator[bytes], limits: IngestionLimits) -> tuple[bytes, Iter
     return head[:_SAMPLE_BYTES], _chained(head, chunks)
 
 
-def _sample(chunks: Iterator[bytes], source: Source) -> tuple[str, Iterator[bytes]]:
-    """Return whole lines from the beginning as text, and the whole stream."""
-    first = next(chunks, b"")
-    parts = [first]
-    size = len(first)
-    ended = b"\n" in first
-    for chunk in chunks:
+def _sample(chunks: Iterator[bytes], source: Source) -> tuple[bytes, Iterator[bytes]]:
+    """Return whole lines from the beginning, and the whole stream."""
+    parts: list[bytes] = []
+    size, ended = 0, False
+    while not (size >= _SAMPLE_BYTES and ended) and size <= source.limits.max_row_bytes:
+        chunk = next(chunks, b"")
+        if not chunk:
+            break
         parts.append(chunk)
         size += len(chunk)
         ended = ended or b"\n" in chunk
-        if (size >= _SAMPLE_BYTES and ended) or size > source.limits.max_row_bytes:
-            break
     head = b"".join(parts)
-    following = next(chunks, b"")
+    following = b"" if len(head) > _SAMPLE_BYTES else next(chunks, b"")
     if len(head) > _SAMPLE_BYTES or following:
         cut = head.rfind(b"\n", 0, _SAMPLE_BYTES) + 1
         cut = cut or head.find(b"\n") + 1 or len(head)
@@ -213,7 +217,7 @@ def _sample(chunks: Iterator[bytes], source: Source) -> tuple[str, Iterator[byte
     sample = head[:cut]
     if cut > _SAMPLE_BYTES // 2:
         _refuse_wide(sample, source)
-    return sample.decode("utf-8", "replace"), _chained(head, _chained(following, chunks))
+    return sample, _chained(head, _chained(following, chunks))
 
 
 def _refuse_wide(sample: bytes, source: Source) -> None:
@@ -256,18 +260,12 @@ def _above(records: Sequence[Record], shape: Shape, account: Account) -> int:
     return lines + 1
 
 
-def _without_lines(chunks: Iterator[bytes], n_lines: int) -> Iterator[bytes]:
-    """Leave out the first lines of a stream."""
-    for chunk in chunks:
-        at = 0
-        while n_lines and at < len(chunk):
-            end = chunk.find(b"\n", at)
-            if end < 0:
-                at = len(chunk)
-                break
-            at, n_lines = end + 1, n_lines - 1
-        if at < len(chunk):
-            yield chunk[at:] if at else chunk
+def _start_of(line: int, sample: bytes) -> int:
+    """Return where a line starts, counted from 1."""
+    at = 0
+    for _ in range(line - 1):
+        at = sample.find(b"\n", at) + 1 or len(sample)
+    return at
 
 
 def _failing(source: Source) -> Fail:
