@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import auditing
+import forecast_peers
 import preprocessing
 import pricing
 import pytest
@@ -107,6 +109,13 @@ def test_calendar_windows_against_peers() -> None:
         assert measured["pandas groupby().rolling()"] >= 1.8 * measured[mine]
     assert in_order[mine] <= 1.25 * in_order["Polars rolling_*_by().over()"]
     assert shuffled[mine] < shuffled["Polars rolling_*_by().over()"]
+
+
+def test_calendar_windows_are_those_of_mlforecast() -> None:
+    folder = os.environ.get("TRACER_PEERS")
+    if folder is None:
+        pytest.skip("TRACER_PEERS: no folder for the environment of mlforecast, pandas below 3")
+    forecast_peers.windows_agree(Path(folder))
 
 
 def test_cost_of_calendar_windows_is_linear() -> None:
