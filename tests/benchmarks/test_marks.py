@@ -12,6 +12,7 @@ import pricing
 import pytest
 import reading
 import scoring
+import service
 import validation
 import windows
 
@@ -128,3 +129,10 @@ def test_one_future_row_of_a_revenue_pipeline() -> None:
     assert measured["pipeline with model, one row"] <= 0.010
     assert measured["kernel, one row"] <= 0.001
     assert measured["kernel, 1,000 rows"] <= 0.005
+
+
+def test_a_file_through_the_service() -> None:
+    measured = service.speed(99)
+    assert measured["service, MB/s"] >= 20
+    assert measured["overhead"] <= 0.15
+    assert measured["a repeated file, seconds"] <= 2

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Executor, Future
 from datetime import datetime
+from functools import partial
 from typing import Any, Self, cast
 
 from tracer_sklearn._params import check_integer
@@ -36,7 +37,7 @@ from tracer_sklearn.service.store import RunStore
 from tracer_sklearn.service.tasks import Finished, OnEvent, Task
 from tracer_sklearn.service.transitions import error_of, failed
 from tracer_sklearn.service.uploads import ByteStream, safe_name, spooled
-from tracer_sklearn.service.waiting import in_loop, unhindered
+from tracer_sklearn.service.waiting import arrived, in_loop, unhindered
 
 __all__ = ["DataPipeline"]
 
@@ -385,28 +386,8 @@ class DataPipeline:
         )
         future = await asyncio.to_thread(parts.orchestrator.announce, task)
         run_id = task.state.run_id
-        try:
-            folder = parts.state_dir / "work" / run_id
-            await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
-            limits = task.config.limits
-            coming = asyncio.ensure_future(
-                spooled(file_stream, filename, folder, limits=limits, content_length=content_length)
-            )
-            try:  # a cancel of the run ends the upload
-                both: set[asyncio.Future[Any]] = {coming, asyncio.wrap_future(future)}
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                if not coming.done():
-                    coming.cancel()
-                    await asyncio.wait({coming})
-            if not coming.cancelled():
-                path = str(coming.result())
-                await asyncio.to_thread(parts.orchestrator.enqueue, run_id, path)
-        except asyncio.CancelledError:
-            await unhindered(asyncio.to_thread(parts.orchestrator.cancel, run_id))
-            raise
-        except Exception as error:
-            await asyncio.to_thread(parts.orchestrator.give_up, run_id, error)
+        coming = partial(spooled, file_stream, filename, content_length=content_length)
+        await arrived(parts.orchestrator, task, future, parts.state_dir / "work" / run_id, coming)
         return await self._ended(parts, run_id, future, as_)
 
     async def submit_file(self, file_path: AnyPath, blueprint_name: str, **options: Any) -> str:

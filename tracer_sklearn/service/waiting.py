@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from tracer_sklearn._params import fail
+from tracer_sklearn.service.orchestrator import PipelineOrchestrator
 from tracer_sklearn.service.states import RunEvent
-from tracer_sklearn.service.tasks import OnEvent
+from tracer_sklearn.service.tasks import Finished, OnEvent, Task
 
-__all__ = ["in_loop", "unhindered"]
+__all__ = ["arrived", "in_loop", "unhindered"]
 
 
 def in_loop(*callbacks: OnEvent | None) -> OnEvent | None:
@@ -38,6 +42,37 @@ def in_loop(*callbacks: OnEvent | None) -> OnEvent | None:
             loop.call_soon_threadsafe(called, event)
 
     return hand_over
+
+
+async def arrived(
+    orchestrator: PipelineOrchestrator,
+    task: Task,
+    future: Future[Finished],
+    folder: Path,
+    coming: Callable[..., Coroutine[Any, Any, Path]],
+) -> None:
+    """Take in the upload of an announced task and let it run; a cancel of the run ends the upload.
+
+    ``coming`` writes the upload into a folder, under limits, and returns the file.
+    """
+    run_id = task.state.run_id
+    try:
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True, mode=0o700)
+        upload = asyncio.ensure_future(coming(folder=folder, limits=task.config.limits))
+        try:
+            both: set[asyncio.Future[Any]] = {upload, asyncio.wrap_future(future)}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not upload.done():
+                upload.cancel()
+                await asyncio.wait({upload})
+        if not upload.cancelled():
+            await asyncio.to_thread(orchestrator.enqueue, run_id, str(upload.result()))
+    except asyncio.CancelledError:
+        await unhindered(asyncio.to_thread(orchestrator.cancel, run_id))
+        raise
+    except Exception as error:
+        await asyncio.to_thread(orchestrator.give_up, run_id, error)
 
 
 async def unhindered(awaitable: Any) -> None:

@@ -1,0 +1,108 @@
+"""Files through the service beside direct calls: `python tests/benchmarks/service.py [MB]`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import polars as pl
+from timing import table
+
+import tracer_sklearn as ts
+from tracer_sklearn.service import DataPipeline, PipelineConfig
+from tracer_sklearn.service.plans import pipeline_for
+
+ANY_SIZE = ts.IngestionLimits(max_bytes=None)
+
+
+def write(path: Path, megabytes: int) -> None:
+    """Write customers of churn, each with an id of its own."""
+    X, _ = ts.datasets.make_customer_churn(10_000, random_state=0)
+    part = pl.from_pandas(X)
+    ids = part["customer_id"].to_list()
+    with path.open("w") as file:
+        block = 0
+        while file.tell() < megabytes * 1e6:
+            named = part.with_columns(customer_id=pl.Series([f"{block}-{each}" for each in ids]))
+            file.write(named.write_csv(include_header=block == 0))
+            block += 1
+
+
+def direct(path: Path, folder: Path) -> dict[str, float]:
+    """Seconds of reading, of the pipeline, and of what comes out as a frame and a file."""
+    config = PipelineConfig()
+    pipeline = pipeline_for("customer_churn", config, None)
+    began = time.perf_counter()
+    frame = ts.read_csv(path, limits=ANY_SIZE, as_="polars").frame
+    read = time.perf_counter()
+    made = pipeline.fit_transform(frame)
+    fitted = time.perf_counter()
+    made.write_parquet(folder / "direct.parquet")
+    ts.save(pipeline, folder / "direct.skops")
+    made.to_arrow().to_pandas()
+    ended = time.perf_counter()
+    return {"read": read - began, "pipeline": fitted - read, "write": ended - fitted}
+
+
+async def _served(path: Path, folder: Path, repeats: int) -> list[dict[str, float]]:
+    timings = []
+    async with DataPipeline(state_dir=folder / "state", max_concurrent_pipelines=1) as pipeline:
+        small = folder / "small.csv"
+        write(small, 1)
+        limits = {"max_bytes": None, "memory_mb": 12_000}
+        await pipeline.process_file(small, "customer_churn")  # the worker is warm, as in a service
+        for n in range(repeats):
+            # another number of folds is other work to the cache, and nothing to a run without model
+            config = {"limits": limits, "n_splits": n + 5}
+            began = time.perf_counter()
+            _, state = await pipeline.process_file(
+                path, "customer_churn", config=config, output=folder / "served.parquet"
+            )
+            timings.append({**state.timings, "call": time.perf_counter() - began})
+            assert not state.from_cache
+        began = time.perf_counter()
+        _, state = await pipeline.process_file(path, "customer_churn", config=config)
+        assert state.from_cache
+        timings[-1]["repeated"] = time.perf_counter() - began
+    return timings
+
+
+def speed(megabytes: int = 100, repeats: int = 3) -> dict[str, float]:
+    """Megabytes a second of the service, and its overhead over direct calls."""
+    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder = Path(name)
+        path = folder / "customers.csv"
+        write(path, megabytes)
+        size = path.stat().st_size / 1e6
+        served = asyncio.run(_served(path, folder, repeats))
+        alone = [direct(path, folder) for _ in range(repeats)]
+    best = min(served, key=lambda each: each["call"])
+    mine = min(sum(each.values()) for each in alone)
+    stages = {f"stage {name}": seconds for name, seconds in best.items() if name != "repeated"}
+    parts = {
+        f"direct {part}": seconds
+        for part, seconds in min(alone, key=lambda e: sum(e.values())).items()
+    }
+    return {
+        "service, MB/s": size / best["call"],
+        "direct, MB/s": size / mine,
+        "overhead": best["call"] / mine - 1,
+        "a repeated file, seconds": served[-1]["repeated"],
+        **stages,
+        **parts,
+    }
+
+
+def main(megabytes: int = 100) -> None:
+    measured = speed(megabytes)
+    rows = {name: {"": f"{value:.2f}"} for name, value in measured.items()}
+    print(table(f"a churn file of {megabytes} MB", rows))
+
+
+if __name__ == "__main__":
+    main(*(int(word) for word in sys.argv[1:]))
