@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import io
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -144,7 +146,8 @@ def test_validate_passes_a_good_table(file):
     result = tracer("validate", file, "--blueprint", "customer_churn")
     assert result.exit_code == 0, result.output
     assert result.output.startswith("passed: score 9")
-    assert "LOW" not in result.output.replace("mostly LOW", "")
+    assert "findings of severity LOW, with --all" in result.output
+    assert "\nLOW " not in result.output
     assert "\nLOW " in tracer("validate", file, "-b", "customer_churn", "--all").output
 
 
@@ -404,7 +407,7 @@ def test_an_interrupted_command_cancels_its_run_and_leaves_nothing(customers, tm
         if store.exists():
             with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
                 try:
-                    begun = connection.execute("SELECT status FROM runs").fetchall()
+                    begun = connection.execute("SELECT status FROM tracer_runs").fetchall()
                 except sqlite3.OperationalError:
                     begun = []
             connection.close()
@@ -592,3 +595,34 @@ def test_json_is_all_there_is_on_standard_output(file):
     assert process.returncode == 0, err
     assert json.loads(out)["compatibility"]
     assert err == ""
+
+
+# --------------------------------------------------------------------------------- the page
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.S | re.M)
+
+
+@pytest.mark.medium
+def test_the_page_shows_what_the_commands_print(tmp_path):
+    """Every command of the page, in its order; "..." stands for what differs."""
+    page = ROOT / "docs" / "how-to" / "use-the-command-line.md"
+    (script,), (settings,) = blocks(page, "python"), blocks(page, "toml")
+    (tmp_path / "churn.toml").write_text(settings, "utf-8")
+    environment = {"TRACER_STATE_DIR": str(tmp_path / "state"), "COLUMNS": "90"}
+    made = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert made.returncode == 0
+    shell = [
+        part.split("\n", 1) for block in blocks(page, "console") for part in block.split("$ ")[1:]
+    ]
+    assert len(shell) == 8
+    for line, expected in shell:
+        process = command(*shlex.split(line)[1:], cwd=tmp_path, **environment)
+        out, err = process.communicate(timeout=180)
+        printed = out + err + (f"[exit code {process.returncode}]" if process.returncode else "")
+        flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        same = doctest.OutputChecker().check_output(expected, printed, flags)
+        assert same, f"$ {line}\n{printed}"

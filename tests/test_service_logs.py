@@ -158,6 +158,18 @@ def test_an_application_with_logging_of_its_own_gets_the_same_lines():
     assert parsed(stream)[0]["event"] == "run.failed"
 
 
+def test_plain_messages_of_the_service_become_lines_without_what_an_error_quotes(lines):
+    try:
+        int("12.34 of ana")
+    except ValueError:
+        logging.getLogger(LOGGER).exception("run %s could not be\n ended", "r-1")
+    (line,) = parsed(lines)
+    assert line["note"] == "run r-1 could not be\n ended"
+    assert (line["level"], line["error_type"]) == ("error", "ValueError")
+    assert line["error_at"].startswith("test_service_logs.py:")
+    assert "ana" not in lines.getvalue()
+
+
 # ------------------------------------------------------------------------------ identifiers
 
 

@@ -111,9 +111,13 @@ def show_quality(console: Console, report: Any, *, everything: bool = False) -> 
                 Text.assemble(shown(issue.message), (f"; {shown(issue.remedy)}.", "dim")),
             )
         console.print(table)
-    hidden = 0 if everything else len(report.issues) - len(issues[:_MOST_FINDINGS])
-    if hidden:
-        console.print(f"  {hidden} further findings, mostly LOW, with --all.", style="dim")
+    if everything:
+        return
+    n_low = len(report.of("LOW"))
+    if (n_more := len(issues) - _MOST_FINDINGS) > 0:
+        console.print(f"  ... and {n_more} more, with --all.", style="dim")
+    if n_low:
+        console.print(f"  {n_low} findings of severity LOW, with --all.", style="dim")
 
 
 # ------------------------------------------------------------------------------ inspecting

@@ -6,10 +6,13 @@ Nothing is written until somebody asks: the lines go to the standard logger
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tracer_sklearn._params import check_choice, fail
@@ -47,12 +50,33 @@ __all__ = [
 
 LOGGER = "tracer_sklearn.service"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_IS_LINE = "is_line_of_tracer"  # an attribute of records
 _LONGEST = 200  # characters of a text: an id of a request, not a document
 
 _logger = logging.getLogger(LOGGER)
 _logger.addHandler(logging.NullHandler())
 
 Facts = dict[str, Any]
+
+
+class _Formatter(logging.Formatter):
+    """Writes every record as a JSON line; of an exception its class and place, as it may quote."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if getattr(record, _IS_LINE, False):
+            return record.getMessage()
+        said: Facts = {
+            "at": _stamp(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "event": "service.note",
+            "note": record.getMessage(),
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            said["error_type"] = record.exc_info[0].__name__
+            frames = traceback.extract_tb(record.exc_info[2])
+            if frames:
+                said["error_at"] = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        return json.dumps(_tame(said), ensure_ascii=True)
 
 
 class _Handler(logging.StreamHandler[Any]):
@@ -115,7 +139,7 @@ def configure_logs(stream: IO[str] | None = None, *, level: str = "INFO") -> log
     for earlier in [each for each in _logger.handlers if isinstance(each, _Handler)]:
         _logger.removeHandler(earlier)
     handler = _Handler(sys.stderr if stream is None else stream)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.setFormatter(_Formatter())
     _logger.addHandler(handler)
     _logger.setLevel(level)
     _logger.propagate = False
@@ -337,6 +361,7 @@ def _bound_logger(bound: Facts) -> BoundLogger:
             _timed,
             _tamed,
             structlog.processors.JSONRenderer(ensure_ascii=True, allow_nan=False),
+            _marked,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         context_class=dict,
@@ -350,6 +375,11 @@ def _timed(_logger: Any, _method: str, said: MutableMapping[str, Any]) -> Mappin
     at = said.pop("at", None) or _stamp(now())
     first = {"at": at, "level": said.pop("level"), "event": said.pop("event")}
     return {**first, **said}
+
+
+def _marked(_logger: Any, _method: str, line: str) -> tuple[tuple[str], dict[str, Any]]:
+    """Hand the line to `logging`, told from plain messages on the same logger."""
+    return (line,), {"extra": {_IS_LINE: True}}
 
 
 def _tamed(_logger: Any, _method: str, said: MutableMapping[str, Any]) -> Mapping[str, Any]:
