@@ -53,16 +53,6 @@ def nothing_clean():
         yield
 
 
-@contextlib.contextmanager
-def in_parts(size: int):
-    """A file in many parts, each of which is cut into a few blocks."""
-    with (
-        mock.patch("tracer_sklearn.io._ahead.AHEAD_BYTES", size),
-        mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", size // 3),
-    ):
-        yield
-
-
 def long_file(end: str = "\n") -> str:
     """More than the sample from which the shape is found."""
     row = "{n},2024-01-{day:02},word {n},{price}"
@@ -86,11 +76,11 @@ def long_file(end: str = "\n") -> str:
     ],
 )
 @pytest.mark.parametrize("size", [20_000, 3_000])
-def test_a_file_in_parts_is_the_file(tmp_path, change, size):
+def test_a_file_in_blocks_is_the_file(tmp_path, change, size):
     data = change(long_file())
     path = tmp_path / "long.csv"
     path.write_bytes(data)
-    with in_parts(size):
+    with mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", size):
         frame, report = quietly(path)
     other, account = quietly(data)
     assert frame.equals(other)
@@ -99,11 +89,12 @@ def test_a_file_in_parts_is_the_file(tmp_path, change, size):
     assert report.model_dump(exclude=set(told)) == account.model_dump(exclude=set(told))
 
 
-def test_an_encoding_that_changes_on_the_way_is_refused(tmp_path):
-    path = tmp_path / "two.csv"
-    path.write_bytes(long_file().encode() + (50 * long_file()).encode("utf-16"))
-    with in_parts(20_000), pytest.raises(ts.IngestionError):
-        quietly(path)
+@pytest.mark.parametrize("size", range(300, 1200, 13))
+def test_the_last_lines_are_found_wherever_blocks_begin(size):
+    rows = "".join(f"{n},2024-01-{n % 28 + 1:02},{n / 4}\n" for n in range(300))
+    with mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", size):
+        report = quietly(f"n,day,price\n{rows}Total,,4500\nSource: the till\n".encode()).report
+    assert (report.lines.footer, report.lines.rows) == (2, 300)
 
 
 def same_all_ways(data: bytes, **options) -> pl.DataFrame:

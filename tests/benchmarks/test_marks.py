@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import auditing
+import forecast_peers
 import preprocessing
 import pricing
 import pytest
@@ -101,12 +103,15 @@ def test_one_future_row_of_a_price_pipeline() -> None:
 
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 def test_a_file_through_the_service() -> None:
     measured = service.speed(99)
     assert measured["service, MB/s"] >= 20
     assert measured["overhead"] <= 0.15
     assert measured["a repeated file, seconds"] <= 2
 =======
+=======
+>>>>>>> service
 def test_calendar_windows_against_peers() -> None:
     windows.agree(windows.panel(100_000), windows.panel(100_000, gaps=True))
     in_order, shuffled = windows.speed(1_000_000, repeats=3).values()
@@ -115,6 +120,13 @@ def test_calendar_windows_against_peers() -> None:
         assert measured["pandas groupby().rolling()"] >= 1.8 * measured[mine]
     assert in_order[mine] <= 1.25 * in_order["Polars rolling_*_by().over()"]
     assert shuffled[mine] < shuffled["Polars rolling_*_by().over()"]
+
+
+def test_calendar_windows_are_those_of_mlforecast() -> None:
+    folder = os.environ.get("TRACER_PEERS")
+    if folder is None:
+        pytest.skip("TRACER_PEERS: no folder for the environment of mlforecast, pandas below 3")
+    forecast_peers.windows_agree(Path(folder))
 
 
 def test_cost_of_calendar_windows_is_linear() -> None:
@@ -127,4 +139,14 @@ def test_one_future_row_of_a_revenue_pipeline() -> None:
     assert measured["pipeline with model, one row"] <= 0.010
     assert measured["kernel, one row"] <= 0.001
     assert measured["kernel, 1,000 rows"] <= 0.005
+<<<<<<< HEAD
 >>>>>>> svc-faces
+=======
+
+
+def test_a_file_through_the_service() -> None:
+    measured = service.speed(99)
+    assert measured["service, MB/s"] >= 20
+    assert measured["overhead"] <= 0.15
+    assert measured["a repeated file, seconds"] <= 2
+>>>>>>> service

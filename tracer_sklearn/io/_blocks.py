@@ -118,31 +118,15 @@ class Cutter:
         """Yield the blocks; the last lines of the file come as records."""
         held = b""
         for data in self._gathered():
-            yield from self._blocks_of(held, last=False)
-            if self._at < len(held) and len(data) >= 2 * self._block_bytes:
-                yield from self._cut(held, self._at, len(held), last=False)
-            rest = held[self._at :]
-            self._at = self._at if not held else 0
-            end = self._end_of_first_line(rest, data)
-            if rest and end and len(data) >= 2 * self._block_bytes:
-                # two large parts are not joined: their common line is a block
-                seam = rest + data[:end]
-                yield from self._cut(seam, 0, len(seam), last=False)
-                held, self._at = data, end
-            else:
-                held = rest + data if rest else data
+            if held:
+                yield from self._blocks_of(held, last=False)
+                held, self._at = held[self._at :], 0
+            held = held + data if held else data
         yield from self._blocks_of(held, last=True)
         if self._lexer is not None and self._lexer.open_line is not None:
             raise self._refused(
                 "a quote is opened that is never closed", "mend the line", self._lexer.open_line
             )
-
-    def _end_of_first_line(self, rest: bytes, data: bytes) -> int:
-        """Return where the line ends that is begun in the rest; 0 where quotes may hide its end."""
-        end = data.find(b"\n") + 1
-        quote = self._dialect.quote.encode()
-        plain = quote not in rest and data.find(quote, 0, end) < 0
-        return end if plain and self._checkable and self._lexer is None else 0
 
     def _gathered(self) -> Iterator[bytes]:
         """Yield pieces of at least a block but for the last."""

@@ -10,7 +10,6 @@ from typing import Literal
 
 from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._account import Account, lines_of
-from tracer_sklearn.io._ahead import TextAhead
 from tracer_sklearn.io._blocks import BLOCK_BYTES, SMALL_BLOCK_BYTES, Block, Cutter, line_chunks
 from tracer_sklearn.io._body import Body, Fail
 from tracer_sklearn.io._cells import is_blank
@@ -25,7 +24,7 @@ from tracer_sklearn.io.dialect import (
     detect_dialect,
     line_end_of,
 )
-from tracer_sklearn.io.encoding import EncodingGuess, detect_encoding, utf8_chunks
+from tracer_sklearn.io.encoding import EncodingGuess, detect_encoding, to_utf8, utf8_chunks
 from tracer_sklearn.io.limits import IngestionLimits
 
 # the dialect, the header and the looks of columns are found in so many bytes
@@ -62,7 +61,7 @@ class Opened:
 
     Attributes
     ----------
-    source, text, dialect, shape
+    source, guess, dialect, shape
         What was decided.
     decimal : str
         The decimal mark, or empty.
@@ -73,7 +72,7 @@ class Opened:
     """
 
     source: Source
-    text: TextAhead
+    guess: EncodingGuess
     dialect: Dialect
     shape: Shape
     decimal: Literal["", ".", ","]
@@ -84,12 +83,6 @@ class Opened:
     _first_line: int = 1
     _start: int = 0
     _block_bytes: int = BLOCK_BYTES
-
-    @property
-    def guess(self) -> EncodingGuess:
-        """The encoding; of a whole file when its rows were read to the end."""
-        assert self.text.guess is not None
-        return self.text.guess
 
     def pieces(self, convert: Convert | None = None) -> Iterator[Piece]:
         """Yield the rows, once; what ``convert`` does to text is done in threads."""
@@ -130,14 +123,17 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         )
     if whole:
         source.hash_ahead()
-        text = TextAhead(source, words.encoding)
-        raw = text.parts()
+        data = source.read()
+        read = time.perf_counter()
+        guess = detect_encoding(data, encoding=words.encoding, name=source.name)
+        text = to_utf8(data, guess, name=source.name)
+        del data
+        raw: Iterator[bytes] = iter((text,))
     else:
+        read = began
         guess = detect_encoding(source.chunks(), encoding=words.encoding, name=source.name)
-        text = TextAhead(source, words.encoding)
-        text.guess = guess
-        text.timings["encoding"] = time.perf_counter() - began
         raw = utf8_chunks(source, guess)
+    decoded = time.perf_counter()
     head, raw = _head(raw, source.limits)
     line_end = line_end_of(head)
     chunks = line_chunks(raw, line_end)
@@ -159,15 +155,15 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     account = Account()
     first = _above(records, shape, account)
     decimal = shape.decimal if words.decimal == "auto" else words.decimal
-    detection = time.perf_counter() - began - sum(text.timings.values())
+    decided = time.perf_counter()
     return Opened(
         source,
-        text,
+        guess,
         dialect,
         shape,
         decimal,
         account,
-        {"detection": detection},
+        {"read": read - began, "encoding": decoded - read, "detection": decided - decoded},
         Body(shape, account, _failing(source) if words.on_bad_lines == "error" else None),
         chunks,
         first,
@@ -198,17 +194,18 @@ def _head(chunks: Iterator[bytes], limits: IngestionLimits) -> tuple[bytes, Iter
 
 def _sample(chunks: Iterator[bytes], source: Source) -> tuple[bytes, Iterator[bytes]]:
     """Return whole lines from the beginning, and the whole stream."""
-    parts: list[bytes] = []
-    size, ended = 0, False
-    while not (size >= _SAMPLE_BYTES and ended) and size <= source.limits.max_row_bytes:
-        chunk = next(chunks, b"")
-        if not chunk:
-            break
+    first = next(chunks, b"")
+    parts = [first]
+    size = len(first)
+    ended = b"\n" in first
+    for chunk in chunks:
         parts.append(chunk)
         size += len(chunk)
         ended = ended or b"\n" in chunk
+        if (size >= _SAMPLE_BYTES and ended) or size > source.limits.max_row_bytes:
+            break
     head = b"".join(parts)
-    following = b"" if len(head) > _SAMPLE_BYTES else next(chunks, b"")
+    following = next(chunks, b"")
     if len(head) > _SAMPLE_BYTES or following:
         cut = head.rfind(b"\n", 0, _SAMPLE_BYTES) + 1
         cut = cut or head.find(b"\n") + 1 or len(head)

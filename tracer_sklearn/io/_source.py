@@ -129,11 +129,6 @@ class Source:
         self._stored.refuse_change()
         self._digest = self._digest or raw.digest()
 
-    @property
-    def is_in_memory(self) -> bool:
-        """Whether reading takes no time: the bytes were handed in."""
-        return isinstance(self._stored, _Bytes)
-
     def format(self) -> Format:
         """Name the format that the decompressed bytes begin with."""
         return format_of(next(self.chunks(HEAD_BYTES), b""))

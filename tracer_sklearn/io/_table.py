@@ -181,7 +181,7 @@ def report_of(
         dropped_columns=[place + 1 for place in dropped],
         memory_before=before,
         memory_after=min(before, after),
-        timings=opened.text.timings | opened.timings,
+        timings=dict(opened.timings),
     )
 
 
