@@ -22,7 +22,7 @@ from tracer_sklearn.io._blocks import Cutter
 TELLING = ("kind", "format", "missing", "failures", "minimum", "maximum", "distinct")
 
 
-def quietly(data: bytes, **options):
+def quietly(data, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataQualityWarning)
         return ts.read_csv(data, as_="polars", **options)
@@ -46,8 +46,55 @@ def nothing_proven():
 
 @contextlib.contextmanager
 def nothing_clean():
-    with mock.patch.object(Cutter, "_record_ends", return_value=None):
+    with (
+        mock.patch.object(Cutter, "_has_short_lines", return_value=False),
+        mock.patch.object(Cutter, "_record_ends", return_value=None),
+    ):
         yield
+
+
+def long_file(end: str = "\n") -> str:
+    """More than the sample from which the shape is found."""
+    row = "{n},2024-01-{day:02},word {n},{price}"
+    rows = [row.format(n=n, day=n % 28 + 1, price=n / 4) for n in range(9_000)]
+    return end.join(["n,day,word,price", *rows, "Total,,,4500", "Source: the till", ""])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.encode(),
+        lambda text: text.replace("word 7777", "Wort für 7777").encode(),
+        lambda text: text.replace("word 7777", "Wort für 7777").encode("cp1252"),
+        lambda text: text.replace("word 8888", '"two\nlines, one ""word"""').encode(),
+        lambda text: text.replace(",word ", ',"word",').replace("n,day,", "n,day,x,").encode(),
+        lambda text: text.replace("word 3", 'wo"rd').encode(),
+        lambda text: text.replace(",word 88", "").encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("7000,", "007,", 1).encode(),
+        lambda text: text.rstrip().encode(),
+    ],
+)
+@pytest.mark.parametrize("size", [20_000, 3_000])
+def test_a_file_in_blocks_is_the_file(tmp_path, change, size):
+    data = change(long_file())
+    path = tmp_path / "long.csv"
+    path.write_bytes(data)
+    with mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", size):
+        frame, report = quietly(path)
+    other, account = quietly(data)
+    assert frame.equals(other)
+    assert frame.schema == other.schema
+    told = ("source", "timings")
+    assert report.model_dump(exclude=set(told)) == account.model_dump(exclude=set(told))
+
+
+@pytest.mark.parametrize("size", range(300, 1200, 13))
+def test_the_last_lines_are_found_wherever_blocks_begin(size):
+    rows = "".join(f"{n},2024-01-{n % 28 + 1:02},{n / 4}\n" for n in range(300))
+    with mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", size):
+        report = quietly(f"n,day,price\n{rows}Total,,4500\nSource: the till\n".encode()).report
+    assert (report.lines.footer, report.lines.rows) == (2, 300)
 
 
 def same_all_ways(data: bytes, **options) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import pytest
 from sklearn.linear_model import Ridge
 
 import tracer_sklearn as ts
+from tracer_sklearn.tasks.projection import _half_width
 
 
 def without_promotion(**options) -> tuple[pd.DataFrame, pd.Series]:
@@ -83,6 +84,30 @@ def test_intervals_cover_what_they_promise():
     ]
     assert 0.35 <= shares[0] <= 0.65
     assert 0.8 <= shares[1] <= 0.98
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize(("coverage", "n_origins"), [(0.8, 4), (0.8, 9), (0.5, 4), (0.9, 9)])
+def test_another_origin_is_covered_however_alike_its_days_are(alike, coverage, n_origins):
+    """Errors of which a share is common to all days of an origin; 500 times."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(500, n_origins + 1, 1))
+    own = rng.normal(size=(500, n_origins + 1, 28))
+    sizes = np.abs(alike**0.5 * common + (1 - alike) ** 0.5 * own)
+    widths = [_half_width(list(past), coverage) for past in sizes[:, :-1]]
+    covered = (sizes[:, -1] <= np.array(widths)[:, None]).mean()
+    most = np.ceil((n_origins + 1) * coverage) / (n_origins + 1)  # of whole origins
+    assert coverage - 0.05 <= covered <= most + 0.05
+
+
+def test_the_width_is_a_quantile_or_an_order_statistic():
+    rng = np.random.default_rng(0)
+    sizes = rng.gamma(2.0, size=1_000)
+    assert _half_width([sizes] * 4, 0.8) == np.quantile(sizes, 0.8, method="inverted_cdf")
+    assert _half_width([np.full(28, v) for v in (3.0, 1.0, 4.0, 2.0)], 0.8) == 4.0
+    assert _half_width([np.full(28, v) for v in range(9)], 0.8) == 7.0
+    assert _half_width([np.array([v]) for v in (3.0, 1.0, 2.0)], 0.9) == 3.0
+    assert np.isnan(_half_width([np.zeros(0)], 0.8))
 
 
 def test_more_than_the_horizon_is_refused():

@@ -164,7 +164,7 @@ def test_events_of_a_run_of_long_ago_are_its_end(shared: Bench) -> None:
     log = shared.orchestrator._machinery().events
     log.kept = 0
     shared.run()
-    log.kept = 200
+    log.kept = 50
     (event,) = asyncio.run(_events(shared.orchestrator, state.run_id))
     assert event.status is RunStatus.COMPLETED
     shared.orchestrator.release(state.run_id)

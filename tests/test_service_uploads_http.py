@@ -78,6 +78,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         try:
             with httpx.Client(base_url=url, timeout=60) as client:
+                client.post(CHURN, files={"file": ("a.csv", b"%PDF")})  # until a worker is there
                 yield Site(client, folder)
         finally:
             server.send_signal(signal.SIGINT)

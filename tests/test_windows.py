@@ -211,3 +211,80 @@ def test_slopes_are_those_of_least_squares(history):
         days = [d for d in sorted(history) if day - 30 < d <= day]
         values = [history[d] for d in days]
         assert_close(found[at], oracle.slope(days, values), max(map(abs, values), default=0.0))
+
+
+# -- where others are right, the same ------------------------------------------------------------
+
+
+def test_windows_with_gaps_are_those_of_pandas():
+    """On values of one size: what has left a window of pandas stays in its sums."""
+    rng = np.random.default_rng(0)
+    days = np.sort(rng.choice(400, 250, replace=False))
+    values = rng.gamma(4.0, 25.0, len(days))
+    code = np.zeros(len(days), dtype=np.int64)
+    widths = (7, 30, 90)
+    means, stds = moments(Track.of(code, days, values, 1), code, days - 1, widths)
+    series = pd.Series(values, index=pd.Timestamp("2020-01-01") + pd.to_timedelta(days, unit="D"))
+    for i, width in enumerate(widths):
+        rolling = series.rolling(f"{width}D", closed="left")
+        np.testing.assert_allclose(means[i], rolling.mean(), rtol=1e-10)
+        np.testing.assert_allclose(stds[i], rolling.std(), rtol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_windows_without_gaps_are_those_of_feature_engine():
+    """It counts rows, so only where every day has one."""
+    from feature_engine.timeseries.forecasting import WindowFeatures
+
+    rng = np.random.default_rng(1)
+    dates = pd.date_range("2024-01-01", periods=200)
+    frame = pd.DataFrame({"revenue": rng.gamma(4.0, 25.0, 200)}, index=dates)
+    theirs = WindowFeatures(
+        ["revenue"], window=[7, 30], functions=["mean", "std"], sort_index=False
+    ).fit_transform(frame)
+    days = (dates - pd.Timestamp("1970-01-01")).days.to_numpy().astype(np.int64)
+    code = np.zeros(200, dtype=np.int64)
+    track = Track.of(code, days, frame["revenue"].to_numpy(), 1)
+    means, stds = moments(track, code, days - 1, (7, 30))
+    for i, width in enumerate((7, 30)):
+        full = slice(width, None)  # it has no answer for a window that is not full
+        for found, what in ((means[i], "mean"), (stds[i], "std")):
+            expected = theirs[f"revenue_window_{width}_{what}"]
+            np.testing.assert_allclose(found[full], expected[full], rtol=1e-9)
+
+
+def test_the_cost_of_long_windows_does_not_depend_on_where_their_ends_lie():
+    """Ends far apart, one at a time and many at one place: the same bits."""
+    rng = np.random.default_rng(2)
+    n = 100_000
+    values = rng.normal(size=n)
+    high = np.sort(np.concatenate([np.full(500, 70_000), rng.integers(0, n + 1, 200)]))
+    lows = [np.maximum(high - width, 0) for width in (1, 90, 5_000)]
+    means, stds = window_moments(values, lows, high)
+    for at in rng.integers(0, len(high), 40):
+        one = slice(at, at + 1)
+        alone = window_moments(values, [low[one] for low in lows], high[one])
+        for i, low in enumerate(lows):
+            assert np.array_equal(alone[0][i], means[i][one], equal_nan=True)
+            assert np.array_equal(alone[1][i], stds[i][one], equal_nan=True)
+            inside = values[low[at] : high[at]]
+            if len(inside) > 1:
+                assert means[i][at] == pytest.approx(inside.mean(), abs=1e-14)
+                assert stds[i][at] == pytest.approx(inside.std(ddof=1), rel=1e-13)
+
+
+@pytest.mark.parametrize(("block", "many"), [(1, 1), (7, 2), (40, 1), (10**6, 10**6)])
+@pytest.mark.parametrize("gaps", [False, True])
+def test_the_way_windows_are_worked_off_changes_no_bit(block, many, gaps, monkeypatch):
+    from tracer_sklearn.features import _windows
+
+    rng = np.random.default_rng(3)
+    days = [d for d in range(300) if not gaps or rng.random() > 0.2]
+    panel = [dict(zip(days, rng.normal(size=len(days)), strict=True)) for _ in range(3)]
+    codes, last = np.repeat(np.arange(3), 300), np.tile(np.arange(300), 3)
+    expected = moments(track_of(panel), codes, last)
+    monkeypatch.setattr(_windows, "_BLOCK", block)
+    monkeypatch.setattr(_windows, "_MANY", many)
+    found = moments(track_of(panel), codes, last)
+    for a, b in zip([*found[0], *found[1]], [*expected[0], *expected[1]], strict=True):
+        assert np.array_equal(a, b, equal_nan=True)

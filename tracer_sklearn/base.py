@@ -498,8 +498,9 @@ class Stage(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # typ
         if not table.width:
             return table
         if self._needs_rows is not None:
-            frame = self._conform(nw.from_native(table).lazy())
-            return self._apply_rows(frame.collect().to_native())
+            given = nw.from_native(table).lazy()
+            frame = self._conform(given)
+            return self._apply_rows(table if frame is given else frame.collect().to_native())
 
         nothing = nw.from_native(pl.LazyFrame())
 

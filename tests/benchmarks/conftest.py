@@ -6,4 +6,6 @@ collect_ignore = [
     "reading.py",
     "scoring.py",
     "timing.py",
+    "windows.py",
+    "forecast_peers.py",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import sys
 import tempfile
@@ -121,23 +123,56 @@ def memory() -> dict[str, tuple[float, float]]:
 
 
 HOSTED = """
+import sys
 import pandas, polars, pyarrow.csv
+sys.path.insert(0, {here!r})
+import reading
 from tracer_sklearn import iter_csv
 def peak():
     # a child's ru_maxrss starts at its parent's, this does not
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+source = {source}
 before = peak()
 rows = 0
-for batch in iter_csv({path!r}):
+for batch in iter_csv(source):
     rows += len(batch)
 print(peak() - before)
 """
 
 
+class Compressed(io.RawIOBase):
+    """A gzip file of about so many megabytes, made while it is read: one part over and over."""
+
+    def __init__(self, megabytes: int) -> None:
+        part = customers(200_000)
+        head = part.head(0).write_csv().encode()
+        text = part.write_csv(include_header=False, datetime_format="%Y-%m-%d %H:%M:%S").encode()
+        self._part = gzip.compress(text, 1)
+        self._held = gzip.compress(head)
+        self._left = round(megabytes * 1e6 / len(text))
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, n: int = -1) -> bytes:
+        if not self._held and self._left:
+            self._held, self._left = self._part, self._left - 1
+        n = len(self._held) if n < 0 else n
+        data, self._held = self._held[:n], self._held[n:]
+        return data
+
+
 def batch_memory(path: Path) -> float:
     """Mebibytes that `iter_csv` takes beside the imports."""
-    return float(in_new_process(HOSTED.format(path=str(path))))
+    code = HOSTED.format(source=repr(str(path)), here=str(Path(__file__).parent))
+    return float(in_new_process(code))
+
+
+def compressed_batch_memory(megabytes: int) -> float:
+    """Mebibytes that `iter_csv` takes on a compressed file of so many megabytes."""
+    source = f"reading.Compressed({megabytes})"
+    return float(in_new_process(HOSTED.format(source=source, here=str(Path(__file__).parent))))
 
 
 def main(megabytes: int = 500) -> None:

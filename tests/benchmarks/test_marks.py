@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import auditing
+import forecast_peers
 import preprocessing
 import pricing
 import pytest
@@ -12,6 +14,7 @@ import reading
 import scoring
 import service
 import validation
+import windows
 
 pytestmark = [pytest.mark.scale, pytest.mark.filterwarnings("ignore")]
 
@@ -50,6 +53,10 @@ def test_reading_against_peers(tmp_path: Path) -> None:
     assert rates["Tracer"] >= 2 * rates["pandas"]
     assert reading.detection(path) <= 50
     assert reading.batch_memory(path) <= 300
+
+
+def test_five_gigabytes_in_batches() -> None:
+    assert reading.compressed_batch_memory(5_000) <= 300
 
 
 def test_memory_of_what_was_read() -> None:
@@ -95,8 +102,51 @@ def test_one_future_row_of_a_price_pipeline() -> None:
     assert max(pricing.one_row().values()) <= 0.010
 
 
+<<<<<<< HEAD
+<<<<<<< HEAD
 def test_a_file_through_the_service() -> None:
     measured = service.speed(99)
     assert measured["service, MB/s"] >= 20
     assert measured["overhead"] <= 0.15
     assert measured["a repeated file, seconds"] <= 2
+=======
+=======
+>>>>>>> service
+def test_calendar_windows_against_peers() -> None:
+    windows.agree(windows.panel(100_000), windows.panel(100_000, gaps=True))
+    in_order, shuffled = windows.speed(1_000_000, repeats=3).values()
+    mine = "Tracer, kernel"
+    for measured in (in_order, shuffled):
+        assert measured["pandas groupby().rolling()"] >= 1.8 * measured[mine]
+    assert in_order[mine] <= 1.25 * in_order["Polars rolling_*_by().over()"]
+    assert shuffled[mine] < shuffled["Polars rolling_*_by().over()"]
+
+
+def test_calendar_windows_are_those_of_mlforecast() -> None:
+    folder = os.environ.get("TRACER_PEERS")
+    if folder is None:
+        pytest.skip("TRACER_PEERS: no folder for the environment of mlforecast, pandas below 3")
+    forecast_peers.windows_agree(Path(folder))
+
+
+def test_cost_of_calendar_windows_is_linear() -> None:
+    cost = windows.growth()
+    assert cost[10**7] <= 2 * cost[10**6]
+
+
+def test_one_future_row_of_a_revenue_pipeline() -> None:
+    measured = windows.serving()
+    assert measured["pipeline with model, one row"] <= 0.010
+    assert measured["kernel, one row"] <= 0.001
+    assert measured["kernel, 1,000 rows"] <= 0.005
+<<<<<<< HEAD
+>>>>>>> svc-faces
+=======
+
+
+def test_a_file_through_the_service() -> None:
+    measured = service.speed(99)
+    assert measured["service, MB/s"] >= 20
+    assert measured["overhead"] <= 0.15
+    assert measured["a repeated file, seconds"] <= 2
+>>>>>>> service

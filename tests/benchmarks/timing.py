@@ -45,6 +45,6 @@ def table(title: str, rows: Mapping[str, Mapping[str, str]]) -> str:
 def in_new_process(code: str) -> str:
     """Standard output of a snippet in a fresh interpreter."""
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=3600
     )
     return done.stdout

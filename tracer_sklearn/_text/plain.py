@@ -9,6 +9,7 @@ the bytes of the cells. Whatever could change the answer gives None, and the col
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +24,25 @@ _ZERO, _NINE, _POINT, _MINUS, _SLASH = b"09.-/"
 _SHAPES = {10: "%Y-%m-%d", 19: "%Y-%m-%d %H:%M:%S"}
 
 
-def plain_numbers(cells: pa.Array, decimal: str = "") -> pa.Array | None:
-    """Return the numbers of cells of digits; integers where none has a decimal mark.
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers of plain cells.
+
+    Attributes
+    ----------
+    values : pyarrow.Array
+        Integers where no cell has a decimal mark; null where a cell is empty.
+    low, high : float or None
+        The least and the greatest one; None where all cells are empty.
+    """
+
+    values: pa.Array
+    low: float | None = None
+    high: float | None = None
+
+
+def plain_numbers(cells: pa.Array, decimal: str = "") -> Numbers | None:
+    """Return the numbers of cells of digits.
 
     Parameters
     ----------
@@ -37,36 +55,43 @@ def plain_numbers(cells: pa.Array, decimal: str = "") -> pa.Array | None:
         if pc.any(pc.match_substring(cells, ".")).as_py():
             return None
         cells = pc.replace_substring(cells, ",", ".")
-    data, starts, ends = _bytes_of(cells)
-    lengths = ends - starts
+    data, bounds = _bytes_of(cells)
     if not len(data):
-        return pa.nulls(len(cells), pa.int64())
+        return Numbers(pa.nulls(len(cells), pa.int64()))
+    lengths = np.diff(bounds)
     if int(lengths.max()) > _LONGEST_NUMBER:
         return None
-    if data.min() < _MINUS or data.max() > _NINE or (data == _SLASH).any():
+    first, last = data.min(), data.max()
+    if first < _MINUS or last > _NINE or (data == _SLASH).any():
         return None
-    held = lengths > 0
-    if _has_leading_zero(data, starts if held.all() else starts[held], ends):
-        return None
-    whole = not (data == _POINT).any()
+    full = int(lengths.min()) > 0
+    whole = first != _POINT and not (data == _POINT).any()
+    if not whole:
+        starts = bounds[:-1] if full else bounds[:-1][lengths > 0]
+        if _has_leading_zero(data, starts, bounds[1:]):
+            return None
+    kept = cells if full else _without_empty(cells, lengths > 0)
     try:
-        made = pc.cast(_without_empty(cells, held), pa.int64() if whole else pa.float64())
+        made = pc.cast(kept, pa.int64() if whole else pa.float64())
     except pa.ArrowInvalid:
         return None
-    ends_of_range = pc.min_max(made).as_py()
-    if max(abs(ends_of_range["min"]), abs(ends_of_range["max"])) >= _MOST:
+    ends = pc.min_max(made).as_py()
+    low, high = ends["min"], ends["max"]
+    if max(abs(low), abs(high)) >= _MOST:
         return None
-    return made
+    if whole and _digits_of(made, low, high) != len(data):
+        return None  # cells such as 007 are longer than their numbers
+    return Numbers(made, low, high)
 
 
-def number_format(name: str, blocks: Sequence[pa.Array], decimal: str = "") -> ColumnFormat | None:
+def number_format(name: str, blocks: Sequence[Numbers], decimal: str = "") -> ColumnFormat | None:
     """Return the format that is learnt from a column of plain numbers, or None if it is unsure.
 
     Parameters
     ----------
     name : str
         Name of the column.
-    blocks : sequence of pyarrow.Array
+    blocks : sequence of Numbers
         What `plain_numbers` gave for each of its parts.
     decimal : {"", ".", ","}, default=""
         The decimal mark of the file, where it is known.
@@ -74,16 +99,16 @@ def number_format(name: str, blocks: Sequence[pa.Array], decimal: str = "") -> C
     mark = decimal or "."
     if SERIAL_NAME.search(name):
         return None  # its numbers may be moments
-    held = [block for block in blocks if block.null_count < len(block)]
+    held = [block for block in blocks if block.low is not None]
     if not held:
         return None
-    ranges = [pc.min_max(block).as_py() for block in held]
-    low, high = min(r["min"] for r in ranges), max(r["max"] for r in ranges)
-    if any(pa.types.is_floating(block.type) for block in held):
+    low = min(block.low for block in held if block.low is not None)
+    high = max(block.high for block in held if block.high is not None)
+    if any(pa.types.is_floating(block.values.type) for block in held):
         # months and years with a point between them
         unsure = (low >= 1900 and high < 2100) or (low >= 1 and high < 13)
         return None if unsure else ColumnFormat("number", decimal=mark)
-    if high >= 10**13 or (high >= 10_000_000 and _share_of_dates(held) > 0.5):
+    if high >= 10**13 or (high >= 10_000_000 and _are_dates([block.values for block in held])):
         return None
     return ColumnFormat("count", decimal=mark)
 
@@ -96,41 +121,41 @@ def plain_moments(cells: pa.Array) -> tuple[pa.Array, str] | None:
     cells : pyarrow.StringArray
         Without nulls.
     """
-    data, starts, ends = _bytes_of(cells)
-    lengths = ends - starts
-    held = lengths > 0
-    if not held.any():
+    data, bounds = _bytes_of(cells)
+    if not len(data):
         return pa.nulls(len(cells), pa.timestamp("us")), ""
-    first, length = starts[held], int(lengths.max())
-    if length not in _SHAPES or int(lengths[held].min()) != length:
+    lengths = np.diff(bounds)
+    length = int(lengths.max())
+    held = lengths > 0
+    full = bool(held.all())
+    if length not in _SHAPES or int(lengths.min() if full else lengths[held].min()) != length:
         return None
-    years = data[first]
+    rows = data.reshape(-1, length)
+    years = rows[:, 0]
     if years.min() <= _ZERO or years.max() > _NINE:
         return None
     template = _SHAPES[length]
     if length == 19:
-        gaps = data[first + 10]
+        gaps = rows[:, 10]
         gap = chr(gaps[0])
         if gap not in " T" or (gaps != gaps[0]).any():
             return None
         template = template.replace(" ", gap)
     try:
-        made = pc.cast(_without_empty(cells, held), pa.timestamp("us"))
+        made = pc.cast(cells if full else _without_empty(cells, held), pa.timestamp("us"))
     except pa.ArrowInvalid:
         return None
     return made, template
 
 
-def _bytes_of(cells: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the bytes of all cells, and where each starts and ends in them."""
+def _bytes_of(cells: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bytes of all cells, and where each starts in them, and the last ends."""
     _, offsets, buffer = cells.buffers()
     bounds = np.frombuffer(offsets, dtype=np.int32)[cells.offset : cells.offset + len(cells) + 1]
     if not len(cells) or buffer is None:
-        nothing = np.zeros(len(cells), dtype=np.int32)
-        return np.zeros(0, dtype=np.uint8), nothing, nothing
+        return np.zeros(0, dtype=np.uint8), np.zeros(len(cells) + 1, dtype=np.int32)
     data = np.frombuffer(buffer, dtype=np.uint8)[bounds[0] : bounds[-1]]
-    bounds = bounds - bounds[0]
-    return data, bounds[:-1], bounds[1:]
+    return data, bounds - bounds[0] if bounds[0] else bounds
 
 
 def _has_leading_zero(data: np.ndarray, first: np.ndarray, ends: np.ndarray) -> bool:
@@ -146,18 +171,38 @@ def _has_leading_zero(data: np.ndarray, first: np.ndarray, ends: np.ndarray) -> 
 
 
 def _without_empty(cells: pa.Array, held: np.ndarray) -> pa.Array:
-    if held.all():
-        return cells
     return pc.if_else(pa.array(held), cells, pa.scalar(None, pa.string()))
 
 
-def _share_of_dates(blocks: Sequence[pa.Array]) -> float:
-    """Return the share of numbers that could be dates such as 20240131."""
-    dates = total = 0
+def _digits_of(numbers: pa.Array, low: int, high: int) -> int:
+    """Return how many characters the numbers take, written without leading zeros."""
+    n: int = len(numbers) - numbers.null_count
+    least, most = len(str(abs(low))), len(str(abs(high)))
+    if low >= 0 and least == most:
+        return n * most
+    values = (numbers.drop_null() if numbers.null_count else numbers).to_numpy()
+    size = n
+    if low < 0:
+        size += int(np.count_nonzero(values < 0))
+        values = np.abs(values)
+    for digits in range(1, max(least, most)):
+        size += int(np.count_nonzero(values >= 10**digits))
+    return size
+
+
+def _are_dates(blocks: Sequence[pa.Array]) -> bool:
+    """Tell whether more than half of the numbers could be dates such as 20240131."""
+    total: int = sum(len(block) - block.null_count for block in blocks)
+    dates = others = 0
     for block in blocks:
-        numbers = block.drop_null().to_numpy(zero_copy_only=False)
-        month, day = numbers // 100 % 100, numbers % 100
-        fits = (numbers >= 10_000_101) & (numbers <= 99_991_231) & (month >= 1) & (month <= 12)
-        dates += int(np.count_nonzero(fits & (day >= 1) & (day <= 31)))
-        total += len(numbers)
-    return dates / max(1, total)
+        numbers = block.drop_null().to_numpy()
+        numbers = numbers[(numbers >= 10_000_101) & (numbers <= 99_991_231)].astype(np.uint32)
+        others += len(block) - block.null_count - len(numbers)
+        month_day = numbers % 10_000
+        month, day = month_day // 100, month_day % 100
+        fits = (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+        dates += int(np.count_nonzero(fits))
+        others += int(np.count_nonzero(~fits))
+        if 2 * dates > total or 2 * others >= total:
+            break
+    return 2 * dates > total

@@ -24,11 +24,15 @@ __all__ = ["Calendar", "Rows", "Track", "arranged", "slopes", "window_moments"]
 # Cells of a table of counts for each key in it, up to which the table beats a sort.
 _MAX_SPARSITY = 8
 
-# Window ends that are worked on together: their sums stay in the second-level cache.
-_BLOCK = 8_192
+# A table of more observations is for many looks into it: else bisection is faster.
+_SMALL_TABLE = 10_000
+_MIN_USE = 0.05
 
-# Up to this many unused ends for a used one, stepping over neighbours beats gathering.
-_MAX_IDLE = 4
+# Window ends that are worked on together: what they share stays in the cache.
+_BLOCK = 32_768
+
+# Windows of one number of observations, from which on they are worth a pass of their own.
+_MANY = 200
 
 # Squares of differences beyond these leave the range of floats.
 _SMALL, _LARGE = 1e-130, 1e150
@@ -198,7 +202,8 @@ class Calendar:
         self._last = int(track.days.max())
         self._stride = self._last - self._first + 1
         n_cells = track.n_groups * self._stride
-        if n_cells <= _MAX_SPARSITY * (len(track.days) + n_queries):
+        pays = len(track.days) <= _SMALL_TABLE or n_queries >= _MIN_USE * len(track.days)
+        if pays and n_cells <= _MAX_SPARSITY * (len(track.days) + n_queries):
             codes = np.repeat(np.arange(track.n_groups), np.diff(track.starts))
             there = np.zeros(n_cells, dtype=np.int32 if n_cells < 2**31 else np.int64)
             there[codes * self._stride + (track.days - self._first)] = 1
@@ -274,94 +279,177 @@ def window_moments(
 
     Notes
     -----
-    Windows are summed from their newest observation backwards, as differences from it. One pass
-    over the widest window serves all that end there. Cost: the length of the widest window for
-    each distinct end.
+    A window of n observations is cut, from its newest one backwards, into runs whose lengths are
+    the powers of two in n. Mean and sum of squares of all runs of one length come from those of
+    half that length, and runs are joined as in [1]_. So the value depends on what is inside and
+    on nothing else, and costs the logarithm of the longest window for each distinct end.
+
+    References
+    ----------
+    .. [1] Chan, Golub & LeVeque (1983), doi 10.1080/00031305.1983.10483115.
     """
-    n_windows, n_widths = len(high), len(lows)
-    counts = [high - low for low in lows]
-    longest = max((int(count.max(initial=0)) for count in counts), default=0)
-    padded = np.concatenate([np.zeros(longest), values])
-    sums = np.zeros((n_widths, n_windows))
-    squares = np.zeros((n_widths, n_windows)) if spread else sums
-    with np.errstate(all="ignore"):  # what lies before a window's own start is never read
-        for begin in range(0, n_windows, _BLOCK):
-            block = slice(begin, min(begin + _BLOCK, n_windows))
-            _sum_block(
-                padded,
-                longest,
-                high[block],
-                [count[block] for count in counts],
-                sums[:, block],
-                squares[:, block] if spread else None,
-            )
-    newest = padded[high - 1 + longest] if len(padded) else np.zeros(n_windows)
-    means, stds = [], []
-    doubtful = _doubtful(values)
-    with np.errstate(all="ignore"):
-        for width in range(n_widths):
-            n = counts[width].astype(np.float64)
-            mean = np.where(n > 0, newest + sums[width] / n, np.nan)
-            means.append(mean)
-            if spread:
-                left = squares[width] - sums[width] * sums[width] / n
-                # rounding must not make a sum of squares negative
-                std = np.sqrt(np.maximum(left, 0.0) / (n - 1.0))
-                std[n < 2] = np.nan
-                stds.append(std)
-    if doubtful:
+    n_windows = len(high)
+    means = [np.empty(n_windows) for _ in lows]
+    stds = [np.empty(n_windows) for _ in lows] if spread else []
+    with np.errstate(all="ignore"):  # what lies outside of a window is never read
+        begin = 0
+        while begin < n_windows:
+            # neither many windows at few ends nor few at many: both would leave the cache
+            near = np.searchsorted(high[begin : begin + _BLOCK], high[begin] + _BLOCK)
+            block = slice(begin, begin + int(near))
+            ends = high[block]
+            counts = [ends - low[block] for low in lows]
+            longest = max((int(count.max()) for count in counts), default=0)
+            runs = _Runs(values, int(ends[0]), int(ends[-1]), longest, spread=spread)
+            for width, count in enumerate(counts):
+                std = stds[width][block] if spread else None
+                runs.join(count, ends, means[width][block], std)
+            begin = block.stop
+    if _doubtful(values):
         _recompute(values, lows, high, means, stds)
     return means, stds
 
 
-def _sum_block(
-    padded: np.ndarray,
-    pad: int,
-    high: np.ndarray,
-    counts: Sequence[np.ndarray],
-    sums: np.ndarray,
-    squares: np.ndarray | None,
-) -> None:
-    """Sum the windows of neighbouring ends, step by step backwards from their newest value."""
-    first, last = int(high[0]), int(high[-1])
-    steps_over_all = last - first + 1 <= _MAX_IDLE * len(high)
-    place = high - first if steps_over_all else None
-    base = (np.arange(0) if steps_over_all else high) + pad
+class _Runs:
+    """Mean and sum of squares about it of runs of 1, 2, 4 ... observations, for neighbouring ends.
 
-    def step(k: int) -> np.ndarray:
-        if steps_over_all:
-            return padded[first + pad - k : last + 1 + pad - k]
-        return padded[base - k]
+    Parameters
+    ----------
+    values : ndarray of float64
+        All observations.
+    first, last : int
+        The positions after the newest observation, of the first and of the last end.
+    longest : int
+        Observations of the longest window.
+    spread : bool
+        Whether sums of squares are wanted.
+    """
 
-    longest = max(int(count.max(initial=0)) for count in counts)
-    if longest < 2:
-        return
-    finished = [_by_count(count, longest) for count in counts]
-    newest = step(1).copy()
-    difference = np.empty(len(newest))
-    total = np.zeros(len(newest))
-    total_squared = np.zeros(len(newest))
-    for k in range(2, longest + 1):
-        np.subtract(step(k), newest, out=difference)
-        total += difference
-        if squares is not None:
-            np.multiply(difference, difference, out=difference)
-            total_squared += difference
-        for width, (order, bounds) in enumerate(finished):
-            if bounds[k] == bounds[k + 1]:
-                continue
-            done = order[bounds[k] : bounds[k + 1]]
-            at = done if place is None else place[done]
-            sums[width, done] = total[at]
-            if squares is not None:
-                squares[width, done] = total_squared[at]
+    def __init__(
+        self, values: np.ndarray, first: int, last: int, longest: int, *, spread: bool
+    ) -> None:
+        n_lengths = longest.bit_length()
+        reach = 1 << n_lengths
+        # what a slot of the first run that a window has is joined to, so -0.0 must not occur
+        inside = values[max(first - reach, 0) : last] + 0.0
+        self._origin = first - reach
+        if self._origin < 0:
+            inside = np.concatenate([np.zeros(-self._origin), inside])
+        self._longest = longest
+        self._means, self._squares = [inside], [np.zeros(0)]
+        for length in range(1, n_lengths):
+            half = 1 << (length - 1)
+            newer, older = self._means[-1][half:], self._means[-1][:-half]
+            mean = newer + older
+            mean *= 0.5
+            self._means.append(mean)
+            if spread:
+                square = newer - older
+                square *= square
+                square *= 0.5 * half
+                if length > 1:
+                    square += self._squares[-1][half:]
+                    square += self._squares[-1][:-half]
+                self._squares.append(square)
+
+    def join(
+        self, counts: np.ndarray, ends: np.ndarray, mean: np.ndarray, std: np.ndarray | None
+    ) -> None:
+        """Write mean and standard deviation of windows by their numbers of observations."""
+        newest = ends - (self._origin + 1)
+        how_many = np.bincount(counts)
+        usual = int(how_many.argmax())
+        rest = np.arange(len(counts))
+        if usual and 2 * how_many[usual] > len(counts) == newest[-1] - newest[0] + 1:
+            # one after the other: computed for all of them without gathering
+            self._write(usual, range(int(newest[0]), int(newest[-1]) + 1), rest, mean, std)
+            rest = np.flatnonzero(counts != usual)
+        left = counts[rest]
+        small = left.astype(np.uint16 if self._longest < 2**16 else np.int64)
+        rest = rest[np.argsort(small, kind="stable")]  # 16 bits sort by radix
+        if len(rest) < len(counts):
+            how_many[usual] = 0
+        until = np.cumsum(how_many)
+        many = np.flatnonzero(how_many >= _MANY)
+        for count in many.tolist():
+            these = rest[until[count] - how_many[count] : until[count]]
+            self._write(count, newest[these], these, mean, std)
+        few = rest[how_many[counts[rest]] < _MANY] if len(many) else rest
+        if len(few):
+            self._write_mixed(counts[few], newest[few], few, mean, std)
+
+    def _write(
+        self,
+        count: int,
+        newest: np.ndarray | range,
+        rows: np.ndarray,
+        mean: np.ndarray,
+        std: np.ndarray | None,
+    ) -> None:
+        """Write the moments of windows with one number of observations."""
+        if count == 0:
+            mean[rows] = np.nan
+            if std is not None:
+                std[rows] = np.nan
+            return
+        lengths = [k for k in reversed(range(count.bit_length())) if count >> k & 1]
+        done = 1 << lengths[0]
+        at = _before(newest, done - 1)
+        level = self._means[lengths[0]][at]
+        square = self._squares[lengths[0]][at] if std is not None and lengths[0] else None
+        for k in lengths[1:]:
+            at = _before(newest, done + (1 << k) - 1)
+            away = self._means[k][at] - level
+            step = away * ((1 << k) / (done + (1 << k)))
+            level = level + step
+            if square is not None:
+                step *= away
+                step *= done
+                if k:
+                    step += self._squares[k][at]
+                square = square + step
+            done += 1 << k
+        mean[rows] = level
+        if std is not None:
+            std[rows] = np.nan if square is None else np.sqrt(square / (count - 1.0))
+
+    def _write_mixed(
+        self,
+        counts: np.ndarray,
+        newest: np.ndarray,
+        rows: np.ndarray,
+        mean: np.ndarray,
+        std: np.ndarray | None,
+    ) -> None:
+        """Write the moments of windows with many numbers of observations, few of each."""
+        level, square = np.zeros(len(counts)), np.zeros(len(counts))
+        for k in reversed(range(self._longest.bit_length())):
+            some = np.flatnonzero(counts & (1 << k))
+            done = (counts[some] >> (k + 1)) << (k + 1)
+            at = newest[some] - (done + ((1 << k) - 1))
+            away = self._means[k][at] - level[some]
+            step = away * ((1 << k) / (done + (1 << k)))
+            level[some] += step
+            if std is not None:
+                step *= away
+                step *= done
+                if k:
+                    step += self._squares[k][at]
+                square[some] += step
+        level[counts == 0] = np.nan
+        mean[rows] = level
+        if std is not None:
+            square /= counts - 1.0
+            found = np.sqrt(square)
+            found[counts < 2] = np.nan
+            std[rows] = found
 
 
-def _by_count(count: np.ndarray, longest: int) -> tuple[np.ndarray, list[int]]:
-    """Return windows by number of observations, and where each number begins among them."""
-    small = count.astype(np.uint16 if longest < 2**16 else np.int64)  # 16 bits sort by radix
-    order = np.argsort(small, kind="stable")
-    return order, np.searchsorted(small[order], np.arange(longest + 2)).tolist()
+def _before(newest: np.ndarray | range, n: int) -> np.ndarray | slice:
+    """Return positions n observations before the newest; neighbours as a slice."""
+    if isinstance(newest, range):
+        return slice(newest.start - n, newest.stop - n)
+    return newest - n
 
 
 def _doubtful(values: np.ndarray) -> bool:

@@ -24,7 +24,7 @@ from tracer_sklearn._text import (
     learn_format,
 )
 from tracer_sklearn._text.missing import SPACES
-from tracer_sklearn._text.plain import number_format, plain_moments, plain_numbers
+from tracer_sklearn._text.plain import Numbers, number_format, plain_moments, plain_numbers
 from tracer_sklearn.io._asked import Wish
 from tracer_sklearn.io._rows import THREADS, Piece, read_text
 from tracer_sklearn.io._shape import Shape
@@ -41,8 +41,10 @@ class Made:
 
     Attributes
     ----------
-    numbers, moments : pyarrow.Array or None
-        Values that are proven.
+    numbers : Numbers or None
+        Numbers that are proven.
+    moments : pyarrow.Array or None
+        Moments that are proven.
     template : str
         The format of the moments; empty where there are none.
     words : pyarrow.DictionaryArray or None
@@ -51,7 +53,7 @@ class Made:
         The first cell that holds something.
     """
 
-    numbers: pa.Array | None = None
+    numbers: Numbers | None = None
     moments: pa.Array | None = None
     template: str = ""
     words: pa.DictionaryArray | None = None
@@ -133,12 +135,15 @@ class Assembly:
         """Return a column from what its blocks were converted to; None where that does not do."""
         rows = sum(piece.rows for piece in self._pieces)
         cell = next((one.cell for one in made if one.cell), "")
-        if made and all(one.numbers is not None for one in made):
-            blocks = [one.numbers for one in made]
+        blocks = [one.numbers for one in made if one.numbers is not None]
+        if blocks and len(blocks) == len(made):
             format = number_format(name, blocks, self.decimal)
             if format is not None:
                 dtype = pa.int64() if format.kind == "count" else pa.float64()
-                values = pa.chunked_array([pc.cast(block, dtype) for block in blocks], dtype)
+                parts = [block.values for block in blocks]
+                # a cast to the same type copies
+                parts = [part if part.type == dtype else pc.cast(part, dtype) for part in parts]
+                values = pa.chunked_array(parts, dtype)
                 return _fixed(name, values, format, "every cell is a plain number", cell)
         templates = {one.template for one in made if one.template}
         if len(templates) == 1 and all(one.moments is not None for one in made):
@@ -171,11 +176,6 @@ class Assembly:
             maintain_order="left",
         )["code"]
         bounds = np.cumsum([0, *(part.height for part in parts)])
-        to_code = codes.to_numpy()
-        places = [
-            to_code[low:high][block.indices.to_numpy()]
-            for low, high, block in zip(bounds, bounds[1:], blocks, strict=False)
-        ]
         trimmed = (
             every.select(text=pl.col("word").str.strip_chars(SPACES), rows=pl.col("rows"))
             .group_by("text", maintain_order=True)
@@ -198,9 +198,12 @@ class Assembly:
             )
 
         def apply(format: ColumnFormat) -> pl.Series:
-            values = apply_format(every["word"], format)
-            index = pl.Series(np.concatenate(places) if places else [], dtype=pl.UInt32)
-            return values.gather(index).alias(name)
+            values = apply_format(every["word"], format).gather(codes)
+            rows = [
+                values.slice(low, high - low).gather(pl.Series(block.indices))
+                for low, high, block in zip(bounds, bounds[1:], blocks, strict=False)
+            ]
+            return pl.concat(rows).alias(name)
 
         return Column(learn, apply, cell)
 
@@ -269,7 +272,9 @@ def _first(array: pa.Array) -> str:
 
 
 def _fixed(name: str, values: pa.ChunkedArray, format: ColumnFormat, why: str, cell: str) -> Column:
-    series = pl.Series(name, values)
+    series = pl.from_arrow(values, rechunk=False)  # together they would be copied
+    assert isinstance(series, pl.Series)
+    series = series.alias(name)
     missing = series.null_count()
     learnt = Learnt(format, why, n_values=series.len() - missing, n_missing=missing)
     return Column(lambda _: learnt, lambda _: series, cell)

@@ -26,6 +26,9 @@ _TAIL_LINES = 64
 _MOST_DIGITS = 100_000
 _DIGITS = re.compile(rb"[0-9]{%d}" % _MOST_DIGITS)
 _LF = 10
+_NOTHING = memoryview(b"")
+# line feeds are counted so many bytes at a time, which stay in the cache
+_COUNTED_BYTES = 256 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,8 @@ class Block:
 
     Attributes
     ----------
-    data : bytes
-        Clean text with line feeds; empty where there are records.
+    data : memoryview
+        Clean text with line feeds, a part of the chunk it came in; empty where there are records.
     line, n_lines, n_records : int
         Where it starts, and its size.
     quoted : bool
@@ -47,7 +50,7 @@ class Block:
     line: int
     n_lines: int
     n_records: int
-    data: bytes = b""
+    data: memoryview = _NOTHING
     quoted: bool = False
     records: list[Record] | None = None
 
@@ -85,7 +88,9 @@ class Cutter:
     line : int
         Number of the first line.
     block_bytes : int
-        Least size of a block.
+        Size of a block.
+    start : int
+        Where the first line stands in the first chunk.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class Cutter:
         name: str,
         line: int = 1,
         block_bytes: int = BLOCK_BYTES,
+        start: int = 0,
     ) -> None:
         self._chunks = chunks
         self._block_bytes = block_bytes
@@ -103,6 +109,7 @@ class Cutter:
         self._limits = limits
         self._name = name
         self._line = line
+        self._at = start
         self._lexer: Lexer | None = None
         # what is one byte wide and doubles its quotes can be checked and read fast
         self._checkable = not (dialect.escape or dialect.skips_blanks) and dialect.quote.isascii()
@@ -112,11 +119,10 @@ class Cutter:
         held = b""
         for data in self._gathered():
             if held:
-                yield from self._cut(held, last=False)
-                held = self._rest
+                yield from self._blocks_of(held, last=False)
+                held, self._at = held[self._at :], 0
             held = held + data if held else data
-        if held:
-            yield from self._cut(held, last=True)
+        yield from self._blocks_of(held, last=True)
         if self._lexer is not None and self._lexer.open_line is not None:
             raise self._refused(
                 "a quote is opened that is never closed", "mend the line", self._lexer.open_line
@@ -126,36 +132,74 @@ class Cutter:
         """Yield pieces of at least a block but for the last."""
         parts: list[bytes] = []
         size = 0
-        most = self._block_bytes
         for chunk in self._chunks:
-            at = 0
-            while at < len(chunk):
-                piece = chunk[at : at + most] if len(chunk) > most else chunk
-                at += len(piece)
-                parts.append(piece)
-                size += len(piece)
-                if size >= most:
-                    yield b"".join(parts) if len(parts) > 1 else parts[0]
-                    parts, size = [], 0
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= self._block_bytes:
+                yield b"".join(parts)
+                parts, size = [], 0
         if size:
             yield b"".join(parts)
 
-    def _cut(self, data: bytes, *, last: bool) -> Iterator[Block]:
-        """Yield the whole records of the data; keep the rest."""
-        self._rest = b""
-        if self._lexer is None and self._checkable:
-            ends = self._record_ends(data)
-            if ends is not None:
-                yield from self._clean(data, ends, last=last)
-                return
-        yield from self._one_by_one(data, last=last)
+    def _blocks_of(self, data: bytes, *, last: bool) -> Iterator[Block]:
+        """Cut the data where it lies, from ``self._at`` on.
 
-    def _record_ends(self, data: bytes) -> np.ndarray | None:
+        At least a block is left for the next time, so that the end of the file, of which lines
+        are looked at one by one, is never in two parts.
+        """
+        window = self._block_bytes
+        while (start := self._at) < len(data):
+            stop = start + window
+            if stop + self._block_bytes > len(data):
+                if not last:
+                    return
+                stop = len(data)
+            yield from self._cut(data, start, stop, last=stop == len(data))
+            # a record that is longer than the window is looked at with what follows
+            window = self._block_bytes if self._at > start else 2 * window
+
+    def _cut(self, data: bytes, start: int, stop: int, *, last: bool) -> Iterator[Block]:
+        """Yield the whole records of a window; ``self._at`` is where the rest starts."""
+        if self._lexer is None and self._checkable:
+            quoted = data.find(self._dialect.quote.encode(), start, stop) >= 0
+            if not (quoted or last) and self._has_short_lines(data, start, stop):
+                yield self._plain(data, start, stop)
+                return
+            part = data[start:stop]
+            ends = self._record_ends(part, quoted=quoted)
+            if ends is not None:
+                yield from self._clean(part, ends, quoted=quoted, last=last)
+                return
+        yield from self._one_by_one(data[start:stop], last=last)
+
+    def _has_short_lines(self, data: bytes, start: int, stop: int) -> bool:
+        """Tell lines without quotes of which none can pass a limit."""
+        longest = min(self._limits.max_columns, self._limits.max_field_bytes)
+        at = start
+        while stop - at > longest:
+            end = data.rfind(b"\n", at, at + longest)
+            if end < 0:
+                return False
+            at = end + 1
+        return at > start and data.find(b"\n", start, stop) >= 0
+
+    def _plain(self, data: bytes, start: int, stop: int) -> Block:
+        """Return the whole lines of a window without quotes, uncopied."""
+        self._at = stop = data.rfind(b"\n", start, stop) + 1
+        values = np.frombuffer(data, dtype=np.uint8)
+        n_lines = sum(
+            int(np.count_nonzero(values[at : min(at + _COUNTED_BYTES, stop)] == _LF))
+            for at in range(start, stop, _COUNTED_BYTES)
+        )
+        line, self._line = self._line, self._line + n_lines
+        return Block(line, n_lines, n_lines, data=memoryview(data)[start:stop])
+
+    def _record_ends(self, data: bytes, *, quoted: bool) -> np.ndarray | None:
         """Return where records end, or None where quotes are not well placed."""
         values = np.frombuffer(data, dtype=np.uint8)
         ends = np.flatnonzero(values == _LF)
         quote, delimiter = ord(self._dialect.quote), ord(self._dialect.delimiter)
-        if self._dialect.quote.encode() not in data:
+        if not quoted:
             return ends
         quotes = np.flatnonzero(values == quote)
         if len(ends):
@@ -172,34 +216,31 @@ class Cutter:
         well = (after == delimiter) | (after == _LF) | (after == quote)
         return ends if bool(good.all()) and bool(well.all()) else None
 
-    def _clean(self, data: bytes, ends: np.ndarray, *, last: bool) -> Iterator[Block]:
-        cut = int(ends[-1]) + 1 if len(ends) else 0
+    def _clean(self, data: bytes, ends: np.ndarray, *, quoted: bool, last: bool) -> Iterator[Block]:
         self._check_rows(data, ends)
-        tail = b""
         if last:
             # footers are found one by one
-            keep = max(0, len(ends) - _TAIL_LINES)
-            start = int(ends[keep - 1]) + 1 if keep else 0
-            data, tail, ends, cut = data[:start], data[start:], ends[:keep], start
-        self._rest = data[cut:]
-        if len(self._rest) > self._limits.max_row_bytes:
+            ends = ends[: max(0, len(ends) - _TAIL_LINES)]
+        cut = int(ends[-1]) + 1 if len(ends) else 0
+        rest = b"" if last else data[cut:]
+        if len(rest) > self._limits.max_row_bytes:
             raise self._refused(
                 f"a row of more than {self._limits.max_row_bytes:,} bytes",
                 "close its quote, or raise `max_row_bytes` of the limits",
                 self._line + len(ends),
             )
+        self._at += cut
         if cut:
-            text = data[:cut] if cut < len(data) else data
-            quoted = self._dialect.quote.encode() in text
-            n_lines = text.count(b"\n") if quoted else len(ends)
+            n_lines = data.count(b"\n", 0, cut) if quoted else len(ends)
+            text = memoryview(data)[:cut]
             yield Block(self._line, n_lines, len(ends), data=text, quoted=quoted)
             self._line += n_lines
-        if tail:
-            yield from self._one_by_one(tail, last=True)
+        if last:
+            yield from self._one_by_one(data[cut:], last=True)
 
     def _one_by_one(self, data: bytes, *, last: bool) -> Iterator[Block]:
         cut = len(data) if last else data.rfind(b"\n") + 1
-        self._rest = data[cut:]
+        self._at += cut
         if self._lexer is None:
             self._lexer = Lexer(self._dialect, self._line)
         if cut:
@@ -223,7 +264,7 @@ class Cutter:
             )
         if not still_open:
             self._lexer = None
-        if len(self._rest) > self._limits.max_row_bytes:
+        if len(data) - cut > self._limits.max_row_bytes:
             raise self._row_too_long(self._line)
 
     # -- limits --------------------------------------------------------------------------------

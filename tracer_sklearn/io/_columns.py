@@ -85,7 +85,7 @@ def reduced_bytes(values: pl.Series, account: ColumnReport) -> int:
         # codes of one, two or four bytes, and each level once
         width = next(w for w in (1, 2, 4) if account.distinct < 2 ** (8 * w - 1))
         return rows * width + int(account.distinct * (size / max(1, rows)))
-    return int(values.estimated_size())
+    return column_bytes(values)
 
 
 def text_bytes(values: pl.Series) -> int:
@@ -95,10 +95,18 @@ def text_bytes(values: pl.Series) -> int:
 
 def table_bytes(frame: pl.DataFrame) -> int:
     """Return what a table takes."""
-    return sum(
-        text_bytes(column) if column.dtype == pl.String else int(column.estimated_size())
-        for column in frame.iter_columns()
-    )
+    return sum(map(column_bytes, frame.iter_columns()))
+
+
+def column_bytes(values: pl.Series) -> int:
+    """Return what a column takes in one part, of however many it was made."""
+    if values.dtype == pl.String:
+        return text_bytes(values)
+    if values.dtype not in (pl.Int64, pl.Float64, pl.Boolean, pl.Datetime):
+        return int(values.estimated_size())
+    bits = (values.len() + 7) // 8
+    size = bits if values.dtype == pl.Boolean else 8 * values.len()
+    return size + (bits if values.has_nulls() else 0)
 
 
 def _ends(values: pl.Series) -> tuple[int | float | str | None, int | float | str | None]:

@@ -81,6 +81,7 @@ class Opened:
     _body: Body = field(repr=False)
     _chunks: Iterator[bytes] = field(repr=False)
     _first_line: int = 1
+    _start: int = 0
     _block_bytes: int = BLOCK_BYTES
 
     def pieces(self, convert: Convert | None = None) -> Iterator[Piece]:
@@ -92,6 +93,7 @@ class Opened:
             self.source.name,
             self._first_line,
             self._block_bytes,
+            self._start,
         )
         return pieces_of(self._counted(cutter), self._body, self.dialect, convert)
 
@@ -120,12 +122,13 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
             source.name, f"it is a file of {found}, not text", "read it with `read_table`"
         )
     if whole:
+        source.hash_ahead()
         data = source.read()
         read = time.perf_counter()
         guess = detect_encoding(data, encoding=words.encoding, name=source.name)
         text = to_utf8(data, guess, name=source.name)
         del data
-        raw: Iterator[bytes] = _slices(text)
+        raw: Iterator[bytes] = iter((text,))
     else:
         read = began
         guess = detect_encoding(source.chunks(), encoding=words.encoding, name=source.name)
@@ -135,10 +138,11 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     line_end = line_end_of(head)
     chunks = line_chunks(raw, line_end)
     sample, chunks = _sample(chunks, source)
-    announced = announced_delimiter(sample)
+    text_of_sample = sample.decode("utf-8", "replace")
+    announced = announced_delimiter(text_of_sample)
     delimiter = announced if words.delimiter == "auto" else words.delimiter
-    dialect = detect_dialect(sample, delimiter=delimiter, line_end=line_end)
-    records = list(records_of(sample, dialect))
+    dialect = detect_dialect(text_of_sample, delimiter=delimiter, line_end=line_end)
+    records = list(records_of(text_of_sample, dialect))
     if not any(not is_blank(record.cells) for record in records):
         raise IngestionError.from_reason(
             source.name, "it holds no table, not even a header", "export it again"
@@ -161,14 +165,11 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         account,
         {"read": read - began, "encoding": decoded - read, "detection": decided - decoded},
         Body(shape, account, _failing(source) if words.on_bad_lines == "error" else None),
-        _without_lines(chunks, first - 1),
+        chunks,
         first,
+        _start_of(first, sample),
         BLOCK_BYTES if whole else SMALL_BLOCK_BYTES,
     )
-
-
-def _slices(text: bytes) -> Iterator[bytes]:
-    return (text[at : at + BLOCK_BYTES] for at in range(0, len(text), BLOCK_BYTES))
 
 
 def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
@@ -191,8 +192,8 @@ def _head(chunks: Iterator[bytes], limits: IngestionLimits) -> tuple[bytes, Iter
     return head[:_SAMPLE_BYTES], _chained(head, chunks)
 
 
-def _sample(chunks: Iterator[bytes], source: Source) -> tuple[str, Iterator[bytes]]:
-    """Return whole lines from the beginning as text, and the whole stream."""
+def _sample(chunks: Iterator[bytes], source: Source) -> tuple[bytes, Iterator[bytes]]:
+    """Return whole lines from the beginning, and the whole stream."""
     first = next(chunks, b"")
     parts = [first]
     size = len(first)
@@ -213,7 +214,7 @@ def _sample(chunks: Iterator[bytes], source: Source) -> tuple[str, Iterator[byte
     sample = head[:cut]
     if cut > _SAMPLE_BYTES // 2:
         _refuse_wide(sample, source)
-    return sample.decode("utf-8", "replace"), _chained(head, _chained(following, chunks))
+    return sample, _chained(head, _chained(following, chunks))
 
 
 def _refuse_wide(sample: bytes, source: Source) -> None:
@@ -256,18 +257,12 @@ def _above(records: Sequence[Record], shape: Shape, account: Account) -> int:
     return lines + 1
 
 
-def _without_lines(chunks: Iterator[bytes], n_lines: int) -> Iterator[bytes]:
-    """Leave out the first lines of a stream."""
-    for chunk in chunks:
-        at = 0
-        while n_lines and at < len(chunk):
-            end = chunk.find(b"\n", at)
-            if end < 0:
-                at = len(chunk)
-                break
-            at, n_lines = end + 1, n_lines - 1
-        if at < len(chunk):
-            yield chunk[at:] if at else chunk
+def _start_of(line: int, sample: bytes) -> int:
+    """Return where a line starts, counted from 1."""
+    at = 0
+    for _ in range(line - 1):
+        at = sample.find(b"\n", at) + 1 or len(sample)
+    return at
 
 
 def _failing(source: Source) -> Fail:

@@ -47,7 +47,7 @@ def pieces_of(
     def records(block: Block) -> Iterable[Record]:
         if block.records is not None:
             return block.records
-        return records_of(block.data.decode("utf-8", "replace"), dialect, block.line)
+        return records_of(str(block.data, "utf-8", "replace"), dialect, block.line)
 
     def parse(block: Block) -> Piece | None:
         if block.records is not None:

@@ -13,6 +13,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import IO, Literal, Self
 
@@ -82,6 +83,8 @@ class Source:
         self._stored = stored
         self._digest: str | None = None
         self._hashes = hashes
+        self._hashing: Future[str] | None = None
+        self._is_closed = False
         self.limits = limits
         self.name = stored.name
         self.size = stored.size
@@ -104,6 +107,9 @@ class Source:
 
     def close(self) -> None:
         """Close what was opened here; an object that was handed in stays open."""
+        self._is_closed = True
+        if self._hashing is not None:
+            self._hashing.exception()  # it reads from what is closed now
         self._stored.close()
 
     def chunks(self, size: int = CHUNK_BYTES) -> Iterator[bytes]:
@@ -138,18 +144,24 @@ class Source:
             whole.write(chunk)
         return whole.getvalue()
 
-    def checksum(self) -> str:
-        """Return the SHA-256 of the stored bytes as hexadecimal digits, computed once.
+    def hash_ahead(self) -> None:
+        """Compute the checksum in a thread from now on, while the source is read."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="tracer-checksum")
+        self._hashing = pool.submit(self._hash)
+        pool.shutdown(wait=False)
 
-        May run in another thread while the source is read.
-        """
+    def checksum(self) -> str:
+        """Return the SHA-256 of the stored bytes as hexadecimal digits, computed once."""
         if self._digest is None:
-            raw = _RawReader(self._stored, hashes=True)
-            while raw.read(CHUNK_BYTES):
-                pass
-            self._stored.refuse_change()
-            self._digest = raw.digest()
-        return self._digest or ""
+            self._digest = self._hash() if self._hashing is None else self._hashing.result()
+        return self._digest
+
+    def _hash(self) -> str:
+        raw = _RawReader(self._stored, hashes=True)
+        while not self._is_closed and raw.read(CHUNK_BYTES):
+            pass
+        self._stored.refuse_change()
+        return raw.digest() or ""
 
     def _guarded(self, raw: _RawReader) -> Read:
         """Return the decompressor's read, under the limits and with errors that name the file."""
@@ -275,6 +287,9 @@ class _File(_Stored):
         self.size = max(0, file.seek(0, os.SEEK_END) - origin)
 
     def read_at(self, position: int, n: int) -> bytes:
+        if self._owned and isinstance(self._file, io.FileIO) and hasattr(os, "pread"):
+            # nobody waits for anybody: it is hashed while it is read
+            return os.pread(self._file.fileno(), n, self._origin + position)
         with self._lock:
             self._file.seek(self._origin + position)
             return self._file.read(n) or b""

@@ -25,6 +25,7 @@ from tracer_sklearn.io._columns import (
     table_bytes,
 )
 from tracer_sklearn.io._opening import Opened
+from tracer_sklearn.io._rows import THREADS
 from tracer_sklearn.io.report import (
     ColumnReport,
     IngestionReport,
@@ -96,9 +97,6 @@ def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
     began = time.perf_counter()
     shape = opened.shape
     chosen = asked.chosen(shape.names)
-    hashing = ThreadPoolExecutor(1, thread_name_prefix="tracer-checksum")
-    checksum = hashing.submit(opened.source.checksum)
-    hashing.shutdown(wait=False)
     assembly = Assembly(shape, opened.dialect, opened.decimal, asked.wishes, chosen)
     found = assembly.gather(opened.pieces(assembly.convert))
     read = time.perf_counter()
@@ -117,20 +115,24 @@ def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
     order = day_first_of(one.format for one in learnt.values())
     for name in [name for name, one in learnt.items() if one.ambiguous]:
         learnt[name] = found[name].learn(order)
-    values = {name: found[name].apply(one.format) for name, one in learnt.items()}
     typed_at = time.perf_counter()
-    columns = {
-        name: describe(values[name], one, found[name].cell, shape.found[shape.names.index(name)])
-        for name, one in learnt.items()
-    }
-    frame = pl.DataFrame([values[name] for name in chosen if name in values])
+
+    def finished(name: str) -> tuple[pl.Series, ColumnReport, int]:
+        column, one = found[name], learnt[name]
+        values = column.apply(one.format)
+        account = describe(values, one, column.cell, shape.found[shape.names.index(name)])
+        return values, account, reduced_bytes(values, account)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        made = dict(zip(learnt, pool.map(finished, learnt), strict=True))
+    columns = {name: account for name, (_, account, _) in made.items()}
+    frame = pl.DataFrame([made[name][0] for name in chosen if name in made])
+    after = sum(size for _, _, size in made.values())
     opened.timings |= {
         "rows": read - began,
         "types": typed_at - read,
         "statistics": time.perf_counter() - typed_at,
     }
-    after = sum(reduced_bytes(values[name], account) for name, account in columns.items())
-    checksum.result()
     report = report_of(opened, columns, dropped, table_bytes(frame), after)
     warn(asked.who, report, [name for name, one in learnt.items() if one.ambiguous])
     return frame, report

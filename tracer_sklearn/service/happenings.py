@@ -29,11 +29,11 @@ class EventLog:
 
     Parameters
     ----------
-    kept : int, default=200
-        Ended runs whose events are kept for those who ask late.
+    kept : int, default=50
+        Ended runs whose events are kept for those who ask late. They hold the reports of stages.
     """
 
-    kept: int = 200
+    kept: int = 50
     _channels: OrderedDict[str, _Channel] = field(default_factory=OrderedDict, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 

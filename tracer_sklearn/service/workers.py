@@ -256,7 +256,7 @@ class WorkerPool:
     ----------
     size : int, default=3
         Most workers that are kept while they rest.
-    jobs_per_worker : int, default=250
+    jobs_per_worker : int, default=100
         Jobs after which a worker is replaced: what libraries leak goes with it.
     rest_mb : float, default=700.0
         Memory in MB that a worker may hold at rest; one with more is replaced.
@@ -269,7 +269,7 @@ class WorkerPool:
     """
 
     size: int = 3
-    jobs_per_worker: int = 250
+    jobs_per_worker: int = 100
     rest_mb: float = 700.0
     perform: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)

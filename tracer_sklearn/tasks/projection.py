@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -147,7 +149,7 @@ def project(
 
     Use it on a fitted `revenue_projection_pipeline` whose target is the revenue. The intervals
     come from rolling origins: the pipeline is fitted anew on the past of several dates, and how
-    far it was off over the same number of periods is what the interval says.
+    far it was off over the same number of periods, as far ahead, is what the interval says.
 
     Parameters
     ----------
@@ -163,7 +165,8 @@ def project(
     coverage : float, default=0.8
         Share of the actuals that shall lie in the interval, in (0, 1).
     n_origins : int, default=4
-        Rolling origins, at least 1; they cost one fit each.
+        Rolling origins, at least 1; they cost one fit each. Where errors of one origin are alike,
+        a coverage of c needs c / (1 - c) of them: 4 for 80 %, 9 for 90 %.
 
     Returns
     -------
@@ -182,10 +185,19 @@ def project(
 
     Notes
     -----
-    Errors :math:`y - \hat y` of all origins are divided by the mean size of the revenue of their
-    series in training, pooled, and their quantiles at :math:`(1 \mp \text{coverage})/2` (taken
-    outward) are added to the projection in the same units. With few origins and changing times
-    the coverage holds roughly; check it on your own past. Cost: ``n_origins`` fits.
+    Sizes of errors :math:`|y - \hat y|`, divided by the mean size of the revenue of their series
+    in training, make a symmetric interval. The days of one origin are off together, so origins
+    are what is exchangeable, as in [1]_: with one error drawn from each of K origins, the
+    interval has the width that split conformal prediction would choose, the
+    :math:`\lceil (K + 1)\,\text{coverage} \rceil`-th smallest (at most the largest), at least
+    as probably as if the errors of all origins were alike. Alike they give the plain quantile of
+    all errors; constant within each origin they give that order statistic. Errors do not
+    grow with the step, because every row sees what was known ``horizon_days`` before it. In
+    changing times the coverage holds roughly; check it on your own past. Cost: ``n_origins`` fits.
+
+    References
+    ----------
+    .. [1] Dunn, Wasserman & Ramdas (2023), doi 10.1080/01621459.2022.2060112.
 
     Examples
     --------
@@ -215,14 +227,14 @@ def project(
     _require_reach(who, features, table, ahead)
     table = table[table[roles["revenue"]].notna()].reset_index(drop=True)
     errors = _rolling_errors(who, pipe, features, table, periods, n_origins)
-    low, high = _bounds(errors, coverage)
+    width = _half_width(errors, coverage)
     size = _sizes(table, roles).to_dict()
     keys = ahead[roles["series"]] if "series" in roles else pd.Series(0, index=ahead.index)
     scale = keys.map(size).to_numpy(dtype=float)
     out = ahead[[name for name in (roles["date"], roles.get("series")) if name]].copy()
     out["revenue"] = np.asarray(pipe.predict(ahead), dtype=float)
-    out["revenue_lower"] = out["revenue"] + low * scale
-    out["revenue_upper"] = out["revenue"] + high * scale
+    out["revenue_lower"] = out["revenue"] - width * scale
+    out["revenue_upper"] = out["revenue"] + width * scale
     return out.reset_index(drop=True)
 
 
@@ -317,8 +329,8 @@ def _rolling_errors(
     table: pd.DataFrame,
     periods: int,
     n_origins: int,
-) -> np.ndarray:
-    """Return errors of projections made from earlier dates, in units of their series."""
+) -> list[np.ndarray]:
+    """Return sizes of errors of projections made from earlier dates, in units of their series."""
     roles = features.roles_
     dates = pd.to_datetime(table[roles["date"]])
     distinct = np.sort(dates.unique())
@@ -349,15 +361,40 @@ def _rolling_errors(
         keys = asked[roles["series"]] if "series" in roles else pd.Series(0, index=asked.index)
         scale = keys.map(size.to_dict()).to_numpy(dtype=float)
         with np.errstate(invalid="ignore", divide="ignore"):
-            errors.append((table.loc[test, roles["revenue"]].to_numpy() - predicted) / scale)
-    found = np.concatenate(errors)
-    finite: np.ndarray = found[np.isfinite(found)]
-    return finite
+            found = np.abs(table.loc[test, roles["revenue"]].to_numpy() - predicted) / scale
+        errors.append(found[np.isfinite(found)])
+    return errors
 
 
-def _bounds(errors: np.ndarray, coverage: float) -> tuple[float, float]:
-    """Return the quantiles of errors, taken outward, so that few errors do not promise much."""
-    tail = (1.0 - coverage) / 2.0
-    low = float(np.quantile(errors, tail, method="lower"))
-    high = float(np.quantile(errors, 1.0 - tail, method="higher"))
-    return low, high
+def _half_width(errors: Sequence[np.ndarray], coverage: float) -> float:
+    """Return how large an error is to be expected of another origin, with some probability.
+
+    Parameters
+    ----------
+    errors : sequence of ndarray
+        Sizes of errors, by origin.
+    coverage : float
+        The probability.
+    """
+    groups = [np.sort(sizes) for sizes in errors if len(sizes)]
+    n = len(groups)
+    if not n:
+        return float("nan")
+    rank = min(math.ceil((n + 1) * coverage * (1 - 1e-12)), n)
+    # probably enough, if the errors of all origins were alike
+    enough = _at_least(np.full((1, n), coverage), rank)[0]
+    candidates = np.unique(np.concatenate(groups))
+    shares = [np.searchsorted(sizes, candidates, side="right") / len(sizes) for sizes in groups]
+    reached = _at_least(np.column_stack(shares), rank) >= enough * (1 - 1e-12)
+    return float(candidates[int(np.argmax(reached))])
+
+
+def _at_least(chances: np.ndarray, rank: int) -> np.ndarray:
+    """Return the probability that of independent events, a column each, so many come true."""
+    counts = np.zeros((len(chances), chances.shape[1] + 1))
+    counts[:, 0] = 1.0
+    for chance in chances.T[:, :, None]:
+        counts[:, 1:] = counts[:, 1:] * (1.0 - chance) + counts[:, :-1] * chance
+        counts[:, :1] *= 1.0 - chance
+    probability: np.ndarray = counts[:, rank:].sum(axis=1)
+    return probability

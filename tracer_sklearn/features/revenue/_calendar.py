@@ -41,7 +41,13 @@ def calendar_columns(days: np.ndarray, encoding: str, pairs: Mapping[str, bool])
         Whether the Fourier pairs of ``week`` and of ``year`` are wanted.
     """
     known = ~np.isnan(days)
-    whole = np.where(known, days, 0).astype(np.int64)
+    first = int(np.nanmin(days)) if known.any() else 0
+    whole = np.where(known, days, first).astype(np.int64)
+    n_days = int(whole.max(initial=first)) - first + 1
+    # many rows share few dates: the calendar of each date once
+    place = None
+    if n_days < len(days):
+        whole, place = np.arange(first, first + n_days), whole - first
     parts = _parts(whole)
     columns: dict[str, np.ndarray]
     if encoding == "ordinal":
@@ -73,7 +79,11 @@ def calendar_columns(days: np.ndarray, encoding: str, pairs: Mapping[str, bool])
                 columns |= _circle(f"year_{k}", k * (whole - FIRST_TREND_DAY) / _DAYS_A_YEAR)
         columns["day_of_month"] = parts["day_of_month"]
     columns |= {name: parts[name] for name in ("is_weekend", "is_month_start", "is_month_end")}
-    return {name: np.where(known, column, np.nan) for name, column in columns.items()}
+    out = {}
+    for name, column in columns.items():
+        values = column.astype(np.float64)
+        out[name] = np.where(known, values if place is None else values[place], np.nan)
+    return out
 
 
 def _parts(days: np.ndarray) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from tracer_sklearn._params import fail
 from tracer_sklearn.base import Counts, Stage
 from tracer_sklearn.exceptions import DataError, HorizonWarning, SchemaError
 from tracer_sklearn.features import _expressions as ex
-from tracer_sklearn.features._windows import Rows, Track
+from tracer_sklearn.features._windows import Calendar, Rows, Track
 from tracer_sklearn.features.revenue._calendar import (
     FIRST_TREND_DAY,
     calendar_columns,
@@ -32,6 +32,7 @@ from tracer_sklearn.features.revenue._reading import (
     Sheet,
     learn_format,
     learn_labels,
+    numbers,
     observed,
     read,
     with_unseen,
@@ -430,15 +431,15 @@ class RevenueFeatures(Stage):
     def _sheet(self, frame: nw.DataFrame[Any]) -> tuple[Sheet, Labels]:
         known = Labels(self.series_, self._integral_)
         labels = with_unseen(frame, self.roles_.get("series"), known)
-        sheet = read(
-            frame,
-            self.roles_,
-            labels,
-            tz=self.tz,
-            date_format=self.date_format_,
-            stage=self._name,
-        )
-        return sheet, labels
+
+        def build(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+            return numbers(
+                rows, self.roles_, tz=self.tz, date_format=self.date_format_, stage=self._name
+            )
+
+        table = frame.to_native()
+        found = nw.from_native(self._plan("numbers", table.schema, build).run(table))
+        return read(frame, found, self.roles_, labels), labels
 
     # -- making -----------------------------------------------------------------------------------
 
@@ -456,26 +457,32 @@ class RevenueFeatures(Stage):
         frame = nw.from_native(table, eager_only=True)
         sheet, labels = self._sheet(frame)
         made = self._features(sheet, max(len(labels.levels), 1))
-        namespace = nw.get_native_namespace(frame)
-        columns = [
-            nw.new_series(name, values, nw.Float64, backend=namespace)
-            for name, values in made.items()
-        ]
-        out = nw.concat([column.to_frame() for column in columns], how="horizontal")
-        out = out.select(nw.all().fill_nan(None))
-        if "series" in self.roles_:
-            name = self.roles_["series"]
-            out = out.with_columns(frame[name].cast(nw.String).cast(nw.Categorical).alias(name))
-        return out.to_native()
+        columns: dict[str, Any] = dict(made)
+        series = self.roles_.get("series")
+        if series is not None:
+            columns[series] = frame[series].to_native()
+        out = nw.from_dict(columns, backend=nw.get_native_namespace(frame)).to_native()
+
+        def build(rows: nw.LazyFrame[Any]) -> nw.LazyFrame[Any]:
+            return rows.select(
+                nw.col(name).cast(nw.String).cast(nw.Categorical)
+                if name == series
+                else nw.col(name).fill_nan(None)
+                for name in columns
+            )
+
+        return self._plan("made", out.schema, build).run(out)
 
     def _features(self, sheet: Sheet, n_series: int) -> dict[str, np.ndarray]:
         usable = sheet.usable()
         found = self._look_back(sheet, usable, n_series)
         history = found.pop("n_history")
         out = {}
+        everything = len(usable) == len(sheet.days)
         for name, values in found.items():
-            out[name] = np.full(len(sheet.days), np.nan)
-            out[name][usable] = values
+            out[name] = values if everything else np.full(len(sheet.days), np.nan)
+            if not everything:
+                out[name][usable] = values
         pairs = {"week": self.freq_ == "D", "year": self.yearly_pairs_}
         out |= calendar_columns(sheet.days, self.seasonal_encoding, pairs)
         if self.holidays is not None:
@@ -541,7 +548,7 @@ class RevenueFeatures(Stage):
         if given is None or len(given.days) < _MIN_HOLES:
             return
         codes = np.repeat(np.arange(given.n_groups), np.diff(given.starts))
-        until = known.position(codes, given.days)
+        until = Calendar(known, len(codes)).until(codes, given.days)
         inside = until < known.starts[codes + 1]
         there = until > known.starts[codes]
         there[there] = known.days[until[there] - 1] == given.days[there]

@@ -13,7 +13,16 @@ from tracer_sklearn.exceptions import DataError
 from tracer_sklearn.features import _expressions as ex
 from tracer_sklearn.features._windows import Rows, Track, arranged
 
-__all__ = ["Labels", "Sheet", "learn_format", "learn_labels", "observed", "read", "with_unseen"]
+__all__ = [
+    "Labels",
+    "Sheet",
+    "learn_format",
+    "learn_labels",
+    "numbers",
+    "observed",
+    "read",
+    "with_unseen",
+]
 
 _FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S")
 
@@ -95,7 +104,8 @@ def with_unseen(frame: nw.DataFrame[Any], name: str | None, labels: Labels) -> L
     if name is None:
         return labels
     known = set(labels.levels)
-    found = _alike(_ids(frame, name), labels).drop_nulls().unique().to_list()
+    column = _alike(_ids(frame, name), labels).drop_nulls()
+    found = set(column.to_list()) if len(frame) < len(known) else column.unique().to_list()
     fresh = sorted(level for level in found if level not in known)
     return Labels([*labels.levels, *fresh], labels.integral) if fresh else labels
 
@@ -115,7 +125,11 @@ def _coded(frame: nw.DataFrame[Any], name: str | None, labels: Labels) -> np.nda
         return np.zeros(len(frame), dtype=np.int64)
     if not labels.levels or not len(frame):
         return np.full(len(frame), -1)
-    codes = _alike(_ids(frame, name), labels).replace_strict(
+    column = _alike(_ids(frame, name), labels)
+    if len(frame) < len(labels.levels):
+        place = {level: code for code, level in enumerate(labels.levels)}
+        return np.array([place.get(level, -1) for level in column.to_list()])
+    codes = column.replace_strict(
         labels.levels, list(range(len(labels.levels))), default=None, return_dtype=nw.Int64
     )
     out: np.ndarray = codes.fill_null(-1).to_numpy()
@@ -125,36 +139,43 @@ def _coded(frame: nw.DataFrame[Any], name: str | None, labels: Labels) -> np.nda
 # -- rows ----------------------------------------------------------------------------------------
 
 
-def read(
-    frame: nw.DataFrame[Any],
+def numbers(
+    frame: nw.LazyFrame[Any],
     roles: Mapping[str, str],
-    labels: Labels,
     *,
     tz: str,
     date_format: str | None,
     stage: str,
-) -> Sheet:
-    """Read rows; the columns of outcomes may be absent."""
-    schema = frame.schema
+) -> nw.LazyFrame[Any]:
+    """Return ``day__`` and the outcomes that are there, as numbers, each with its role's name."""
+    schema = frame.collect_schema()
     there = {
         role: roles[role]
         for role in ("revenue", "customers")
         if role in roles and roles[role] in schema
     }
-    lazy = frame.lazy()
-    day = ex.day_number(lazy, roles["date"], tz=tz, date_format=date_format, stage=stage)
-    found = (
-        lazy.with_columns(day__=day)
-        .select(
-            ex.calendar_day(nw.col("day__")).alias("day__"),
-            **{f"{role}__": ex.number(name, schema[name]) for role, name in there.items()},
-        )
-        .collect()
+    day = ex.day_number(frame, roles["date"], tz=tz, date_format=date_format, stage=stage)
+    return frame.with_columns(day__=day).select(
+        ex.calendar_day(nw.col("day__")).alias("day__"),
+        **{f"{role}__": ex.number(name, schema[name]) for role, name in there.items()},
     )
+
+
+def read(
+    frame: nw.DataFrame[Any],
+    found: nw.DataFrame[Any],
+    roles: Mapping[str, str],
+    labels: Labels,
+) -> Sheet:
+    """Read rows, with what `numbers` found in them."""
     return Sheet(
         codes=_coded(frame, roles.get("series"), labels),
         days=_floats(found["day__"]),
-        values={role: _floats(found[f"{role}__"]) for role in there},
+        values={
+            role: _floats(found[f"{role}__"])
+            for role in ("revenue", "customers")
+            if f"{role}__" in found.columns
+        },
     )
 
 

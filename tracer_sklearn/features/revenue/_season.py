@@ -62,7 +62,7 @@ def weekdays_of(rows: Rows, frequency: str) -> list[int]:
     """Return the weekdays that have observations: a shop may be closed on the others."""
     if frequency != "D" or len(rows.days) == 0 or int(np.ptp(rows.days)) < _FOUR_WEEKS:
         return list(range(7))
-    return [int(day) for day in np.unique((rows.days + 3) % 7)]
+    return np.flatnonzero(np.bincount((rows.days + 3) % 7)).tolist()
 
 
 def lags_of(
