@@ -102,16 +102,6 @@ def test_one_future_row_of_a_price_pipeline() -> None:
     assert max(pricing.one_row().values()) <= 0.010
 
 
-<<<<<<< HEAD
-<<<<<<< HEAD
-def test_a_file_through_the_service() -> None:
-    measured = service.speed(99)
-    assert measured["service, MB/s"] >= 20
-    assert measured["overhead"] <= 0.15
-    assert measured["a repeated file, seconds"] <= 2
-=======
-=======
->>>>>>> service
 def test_calendar_windows_against_peers() -> None:
     windows.agree(windows.panel(100_000), windows.panel(100_000, gaps=True))
     in_order, shuffled = windows.speed(1_000_000, repeats=3).values()
@@ -139,9 +129,6 @@ def test_one_future_row_of_a_revenue_pipeline() -> None:
     assert measured["pipeline with model, one row"] <= 0.010
     assert measured["kernel, one row"] <= 0.001
     assert measured["kernel, 1,000 rows"] <= 0.005
-<<<<<<< HEAD
->>>>>>> svc-faces
-=======
 
 
 def test_a_file_through_the_service() -> None:
@@ -149,4 +136,3 @@ def test_a_file_through_the_service() -> None:
     assert measured["service, MB/s"] >= 20
     assert measured["overhead"] <= 0.15
     assert measured["a repeated file, seconds"] <= 2
->>>>>>> service
