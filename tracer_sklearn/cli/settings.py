@@ -187,7 +187,7 @@ def config_of(
     return PipelineConfig(**settings)
 
 
-def _over(below: Any, above: dict[str, str]) -> Any:
+def _over(below: Any, above: dict[str, Any]) -> Any:
     """Lay options over those of the file; what is no mapping there is refused later, by name."""
     return {**below, **above} if isinstance(below, dict) else below or above
 
