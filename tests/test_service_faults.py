@@ -123,6 +123,7 @@ def _killed_at_random(
     return ends
 
 
+@pytest.mark.medium
 def test_workers_killed_at_random_points(source: Path, expected: str, tmp_path: Path) -> None:
     ends = _killed_at_random(3, 0, source, expected, tmp_path, 0.5)
     assert ends[RunStatus.COMPLETED] == 3  # each was tried again
@@ -216,6 +217,7 @@ class _Disk:
         patch.setattr(os, name, call)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", ["fsync", "replace", "open"])
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
 def test_every_call_that_may_fail(
@@ -272,6 +274,7 @@ class _FailingFile:
         return iter(self.file)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
 def test_every_write_that_may_fail(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
@@ -301,6 +304,7 @@ def test_every_write_that_may_fail(
     assert n > 3
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("where", ["output", "folder", "pipeline"])
 def test_folders_that_cannot_be_written(source: Path, tmp_path: Path, where: str) -> None:
     job = _job(source, tmp_path)
@@ -318,6 +322,7 @@ def test_folders_that_cannot_be_written(source: Path, tmp_path: Path, where: str
         assert not (tmp_path / "made.parquet").exists()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("where", ["source", "output"])
 def test_a_denied_file(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
@@ -342,6 +347,7 @@ def test_a_denied_file(
 # ------------------------------------------------------------------------------ changing sources
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("how", ["rewritten", "truncated", "appended"])
 def test_a_source_that_changed_since_it_was_looked_at(
     source: Path, tmp_path: Path, how: str
@@ -489,6 +495,7 @@ def test_the_loop_is_never_blocked(tmp_path: Path, megabytes: int) -> None:
     assert len(lags) > 100
 
 
+@pytest.mark.medium
 def test_the_store_of_another_process_is_shared(source: Path, tmp_path: Path) -> None:
     """A second service on the same state folder takes no run of the first for dead."""
 

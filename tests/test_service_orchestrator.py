@@ -92,6 +92,10 @@ class Bench:
         self.store.close()
 
 
+# each starts processes that import half of the ecosystem
+pytestmark = pytest.mark.medium
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """One for all tests that leave it as it was: starting workers takes time."""

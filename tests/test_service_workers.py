@@ -25,6 +25,10 @@ ROOT = str(Path(__file__).parents[1])
 PATHS = {"PYTHONPATH": os.pathsep.join((ROOT, TESTS))}
 
 
+# each starts processes that import half of the ecosystem
+pytestmark = pytest.mark.medium
+
+
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
     pool = WorkerPool(size=2, perform=PERFORM, environment=PATHS)
