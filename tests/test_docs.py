@@ -45,7 +45,12 @@ def test_code_of_a_page_runs_in_order(page: Path, tmp_path: Path) -> None:
     """In a process of its own, as a reader would paste it."""
     script = tmp_path / "page.py"
     script.write_text("\n".join(blocks(page, "python")), "utf-8")
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "MPLBACKEND": "Agg",
+        "TRACER_STATE_DIR": str(tmp_path / "state"),
+    }
     done = subprocess.run(
         [sys.executable, "-W", "error::FutureWarning", str(script)],
         cwd=tmp_path,
