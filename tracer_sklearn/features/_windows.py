@@ -360,7 +360,8 @@ class _Runs:
         how_many = np.bincount(counts)
         usual = int(how_many.argmax())
         rest = np.arange(len(counts))
-        if usual and 2 * how_many[usual] > len(counts) == newest[-1] - newest[0] + 1:
+        neighbours = bool((np.diff(newest) == 1).all())  # the span alone: one twice, one never
+        if usual and 2 * how_many[usual] > len(counts) and neighbours:
             # one after the other: computed for all of them without gathering
             self._write(usual, range(int(newest[0]), int(newest[-1]) + 1), rest, mean, std)
             rest = np.flatnonzero(counts != usual)
