@@ -347,3 +347,18 @@ def test_a_batch_with_a_closed_day_and_without_an_observed_one_is_its_rows():
         day = days[row]
         window = past[day - pd.Timedelta(days=7) : day - pd.Timedelta(days=1)]
         assert together.loc[row, "revenue_ma_7d"] == pytest.approx(window.mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("level", "size"), [(1e6, 1.0), (1e9, 1e-3), (-1e12, 1e-3), (0.0, 1.0)])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_large_level_costs_a_small_spread_no_digit(level, size, mixed):
+    """The error is relative to the standard deviation, not to the level."""
+    rng = np.random.default_rng(4)
+    values = level + size * rng.uniform(-1, 1, 120)
+    high = np.arange(2, 121, 1 + mixed)
+    lows = [np.maximum(high - width, 0) for width in (2, 7, 30, 90)]
+    _, stds = window_moments(values, lows, high)
+    for std, low in zip(stds, lows, strict=True):
+        for at in range(0, len(high), 5):
+            expected = oracle.std(values[low[at] : high[at]].tolist())
+            assert std[at] == pytest.approx(expected, rel=1e-14, abs=0.0)
