@@ -288,3 +288,77 @@ def test_the_way_windows_are_worked_off_changes_no_bit(block, many, gaps, monkey
     found = moments(track_of(panel), codes, last)
     for a, b in zip([*found[0], *found[1]], [*expected[0], *expected[1]], strict=True):
         assert np.array_equal(a, b, equal_nan=True)
+
+
+# -- ends that repeat and skip -------------------------------------------------------------------
+
+STEPS = st.tuples(st.integers(1, 3), st.integers(0, 12)).flatmap(
+    # once twice and once never: as many ends as their span has positions
+    lambda n: st.permutations([0, 2] * n[0] + [1] * n[1])
+)
+
+
+@given(STEPS, st.integers(0, 9), st.lists(st.integers(1, 9), min_size=1, max_size=3), st.data())
+@example([0, 2], 3, [3], None)
+@example([1, 2, 1, 0, 1], 0, [1, 4], None)
+def test_ends_that_repeat_and_skip_have_their_own_windows(steps, first, widths, data):
+    high = first + np.cumsum([0, *steps])
+    n = int(high[-1])
+    values = [float(k * k) for k in range(n)]
+    if data is not None:
+        values = data.draw(st.lists(st.floats(-1e3, 1e3), min_size=n, max_size=n))
+    lows = [np.maximum(high - width, 0) for width in widths]
+    means, stds = window_moments(np.array(values), lows, high)
+    for i, low in enumerate(lows):
+        for at in range(len(high)):
+            inside = values[low[at] : high[at]]
+            scale = max(map(abs, inside), default=0.0)
+            assert_close(means[i][at], oracle.mean(inside), scale)
+            assert_close(stds[i][at], oracle.std(inside), scale)
+            one = slice(at, at + 1)
+            alone = window_moments(np.array(values), [low[one]], high[one])
+            assert np.array_equal(alone[0][0], means[i][one], equal_nan=True)
+            assert np.array_equal(alone[1][0], stds[i][one], equal_nan=True)
+
+
+def test_a_batch_with_a_closed_day_and_without_an_observed_one_is_its_rows():
+    """Asked for one day that nobody observed, and not for one that somebody did."""
+    import tracer_sklearn as ts
+
+    days = pd.date_range("2024-01-01", periods=200)
+    revenue = np.random.default_rng(0).integers(100, 1000, 200).astype(float)
+    table = pd.DataFrame({"date": days, "revenue": revenue})
+    features = ts.RevenueFeatures(horizon_days=1, growth_windows=(1, 7))
+    features.fit(table.drop(index=150))
+    batch = table.iloc[140:180].drop(index=170)
+    batch.loc[150, "revenue"] = np.nan
+    together = features.transform(batch)
+    for at, row in enumerate(batch.index):
+        alone = features.transform(batch.iloc[[at]])
+        pd.testing.assert_frame_equal(alone, together.iloc[[at]], check_exact=True)
+        if row == 150:
+            continue
+        raised = batch.copy()
+        raised.loc[row, "revenue"] += 1e6
+        again = features.transform(raised)
+        pd.testing.assert_frame_equal(again.loc[[row]], together.loc[[row]], check_exact=True)
+    past = table.drop(index=150).set_index("date")["revenue"]
+    for row in batch.index:
+        day = days[row]
+        window = past[day - pd.Timedelta(days=7) : day - pd.Timedelta(days=1)]
+        assert together.loc[row, "revenue_ma_7d"] == pytest.approx(window.mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("level", "size"), [(1e6, 1.0), (1e9, 1e-3), (-1e12, 1e-3), (0.0, 1.0)])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_a_large_level_costs_a_small_spread_no_digit(level, size, mixed):
+    """The error is relative to the standard deviation, not to the level."""
+    rng = np.random.default_rng(4)
+    values = level + size * rng.uniform(-1, 1, 120)
+    high = np.arange(2, 121, 1 + mixed)
+    lows = [np.maximum(high - width, 0) for width in (2, 7, 30, 90)]
+    _, stds = window_moments(values, lows, high)
+    for std, low in zip(stds, lows, strict=True):
+        for at in range(0, len(high), 5):
+            expected = oracle.std(values[low[at] : high[at]].tolist())
+            assert std[at] == pytest.approx(expected, rel=1e-14, abs=0.0)

@@ -282,7 +282,9 @@ def window_moments(
     A window of n observations is cut, from its newest one backwards, into runs whose lengths are
     the powers of two in n. Mean and sum of squares of all runs of one length come from those of
     half that length, and runs are joined as in [1]_. So the value depends on what is inside and
-    on nothing else, and costs the logarithm of the longest window for each distinct end.
+    on nothing else, and costs the logarithm of the longest window for each distinct end. All
+    sums are of differences from a value inside: the error of a standard deviation is relative to
+    itself, however large the values beside it; that of a mean to the largest value.
 
     References
     ----------
@@ -313,6 +315,9 @@ def window_moments(
 class _Runs:
     """Mean and sum of squares about it of runs of 1, 2, 4 ... observations, for neighbouring ends.
 
+    A mean is kept as its offset from the newest value of its run: only differences of values are
+    joined, so that a large level costs a small spread no digit.
+
     Parameters
     ----------
     values : ndarray of float64
@@ -336,15 +341,23 @@ class _Runs:
         if self._origin < 0:
             inside = np.concatenate([np.zeros(-self._origin), inside])
         self._longest = longest
-        self._means, self._squares = [inside], [np.zeros(0)]
+        self._values = inside
+        self._offsets, self._squares = [np.zeros(0)], [np.zeros(0)]
         for length in range(1, n_lengths):
             half = 1 << (length - 1)
-            newer, older = self._means[-1][half:], self._means[-1][:-half]
-            mean = newer + older
-            mean *= 0.5
-            self._means.append(mean)
+            older = inside[half - 1 : -half] - inside[2 * half - 1 :]
+            if length == 1:
+                self._offsets.append(0.5 * older)
+            else:
+                newer = self._offsets[-1][half:]
+                older += self._offsets[-1][:-half]
+                offset = newer + older
+                offset *= 0.5
+                self._offsets.append(offset)
+                if spread:
+                    np.subtract(newer, older, out=older)
             if spread:
-                square = newer - older
+                square = older
                 square *= square
                 square *= 0.5 * half
                 if length > 1:
@@ -396,11 +409,15 @@ class _Runs:
         lengths = [k for k in reversed(range(count.bit_length())) if count >> k & 1]
         done = 1 << lengths[0]
         at = _before(newest, done - 1)
-        level = self._means[lengths[0]][at]
+        last = self._values[_before(newest, 0)]
+        level = self._offsets[lengths[0]][at] if lengths[0] else 0.0
         square = self._squares[lengths[0]][at] if std is not None and lengths[0] else None
         for k in lengths[1:]:
             at = _before(newest, done + (1 << k) - 1)
-            away = self._means[k][at] - level
+            away = self._values[_before(newest, done)] - last
+            if k:
+                away += self._offsets[k][at]
+            away -= level
             step = away * ((1 << k) / (done + (1 << k)))
             level = level + step
             if square is not None:
@@ -410,7 +427,7 @@ class _Runs:
                     step += self._squares[k][at]
                 square = square + step
             done += 1 << k
-        mean[rows] = level
+        mean[rows] = last + level
         if std is not None:
             std[rows] = np.nan if square is None else np.sqrt(square / (count - 1.0))
 
@@ -424,11 +441,15 @@ class _Runs:
     ) -> None:
         """Write the moments of windows with many numbers of observations, few of each."""
         level, square = np.zeros(len(counts)), np.zeros(len(counts))
+        last = self._values[newest]
         for k in reversed(range(self._longest.bit_length())):
             some = np.flatnonzero(counts & (1 << k))
             done = (counts[some] >> (k + 1)) << (k + 1)
             at = newest[some] - (done + ((1 << k) - 1))
-            away = self._means[k][at] - level[some]
+            away = self._values[newest[some] - done] - last[some]
+            if k:
+                away += self._offsets[k][at]
+            away -= level[some]
             step = away * ((1 << k) / (done + (1 << k)))
             level[some] += step
             if std is not None:
@@ -437,6 +458,7 @@ class _Runs:
                 if k:
                     step += self._squares[k][at]
                 square[some] += step
+        level += last
         level[counts == 0] = np.nan
         mean[rows] = level
         if std is not None:
