@@ -9,7 +9,7 @@ from unittest import mock
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pollution import POLLUTIONS, File, clean
 
@@ -206,6 +206,8 @@ floats = st.lists(st.floats(-20, 3000).map(lambda v: f"{v:.4f}"), min_size=1, ma
 
 @settings(max_examples=100)
 @given(st.one_of(columns, plain, floats), st.sampled_from(["value", "date", "spend"]))
+@example(["-1.5000"], "value")
+@example(["-20240131"], "value")
 def test_a_column_is_typed_as_all_of_its_cells_say(cells, name):
     text = pl.Series(name, cells)
     header = {"header": 1, "delimiter": ",", "decimal": "."}
