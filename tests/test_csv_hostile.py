@@ -6,6 +6,7 @@ import gzip
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import pytest
 
@@ -61,6 +62,40 @@ def test_limits_are_the_users():
     long = b"a,b\n1," + b"x" * 5000 + b"\n"
     with pytest.raises(IngestionError, match="4,000 bytes"):
         ts.read_csv(long, limits=ts.IngestionLimits(max_field_bytes=4000))
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("below", [0, 4_000])
+def test_a_row_that_is_too_long_is_refused_and_named_wherever_it_stands(below, quoted):
+    first = b'"1",2\n' if quoted else b"1,2\n"
+    for size, refused in ((1_498, False), (1_499, True)):
+        data = b"a,b\n" + first * 4_000 + b"1," + b"z" * size + b"\n" + b"1,2\n" * below
+        limits = ts.IngestionLimits(max_row_bytes=1_500)
+        with mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", 4_096):
+            if not refused:
+                assert ts.read_csv(data, limits=limits).frame.shape == (4_001 + below, 2)
+                continue
+            with pytest.raises(IngestionError, match="a row of more than 1,500 bytes") as caught:
+                ts.read_csv(data, limits=limits)
+            assert caught.value.line == 4_002
+
+
+def test_a_row_that_is_too_long_is_named_in_lines_cut_one_by_one():
+    data = b"a,b\n" + b"1,2\n" * 4_000 + b'1,x"y\n' * 9 + b"1," + b"z" * 1_500 + b"\n1,2\n"
+    with pytest.raises(IngestionError, match="a row of more than") as caught:
+        ts.read_csv(data, limits=ts.IngestionLimits(max_row_bytes=1_500))
+    assert caught.value.line == 4_011
+
+
+def test_endless_digits_are_refused_where_wide_rows_are_allowed():
+    limits = ts.IngestionLimits(max_columns=10**6, max_field_bytes=10**6)
+    data = b"a,b\n" + b"1,2\n" * 200_000 + b"1," + b"9" * 150_000 + b"\n" + b"1,2\n" * 200_000
+    with (
+        mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", 400_000),
+        pytest.raises(IngestionError, match="100,000 digits") as caught,
+    ):
+        ts.read_csv(data, limits=limits)
+    assert caught.value.line == 200_002
 
 
 SCRIPT = """

@@ -9,7 +9,7 @@ from unittest import mock
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pollution import POLLUTIONS, File, clean
 
@@ -185,6 +185,23 @@ def test_numbers_that_may_be_dates_are_looked_at_whole():
     assert same_all_ways(b"n,month\n" + b"x,10.2012\nx,11.2012\n" * 99)["month"].dtype.is_temporal()
 
 
+@pytest.mark.parametrize("odd", ["9.5", "-9.5", "-3", "20240131.5", "x"])
+@pytest.mark.parametrize("clock", ["", "101500"])
+def test_one_odd_cell_among_dates_of_digits_is_a_failure_all_ways(odd, clock):
+    cells = [f"202401{n % 28 + 1:02}{clock}" for n in range(200)]
+    rows = [*cells[:150], odd, *cells[150:]]
+    data = "n,v\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(rows))
+    frame = same_all_ways(data.encode())
+    assert frame["v"].dtype == pl.Datetime("us")
+    assert frame["v"].null_count() == 1
+
+
+def test_many_odd_cells_among_dates_of_digits_are_one_table_all_ways():
+    for share in (3, 10, 50):
+        cells = [f"202401{n % 28 + 1:02}" if n % share else f"{n}.5" for n in range(200)]
+        same_all_ways(("n,v\n" + "".join(f"1,{cell}\n" for cell in cells)).encode())
+
+
 numbers = st.one_of(
     st.integers(-(10**16), 10**16).map(str),
     st.integers(-99, 99).map(str),
@@ -206,6 +223,8 @@ floats = st.lists(st.floats(-20, 3000).map(lambda v: f"{v:.4f}"), min_size=1, ma
 
 @settings(max_examples=100)
 @given(st.one_of(columns, plain, floats), st.sampled_from(["value", "date", "spend"]))
+@example(["-1.5000"], "value")
+@example(["-20240131"], "value")
 def test_a_column_is_typed_as_all_of_its_cells_say(cells, name):
     text = pl.Series(name, cells)
     header = {"header": 1, "delimiter": ",", "decimal": "."}

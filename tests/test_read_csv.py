@@ -265,6 +265,39 @@ def test_chosen_columns_come_in_their_order():
         frame_of("amount,b\n1,2\n", columns=["amont"])
 
 
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda names: ["c", "a"],
+        lambda names: ("c", "a"),
+        lambda names: (name for name in reversed(names) if name != "b"),
+        lambda names: pd.Index(["c", "a"]),
+        lambda names: pd.Index(["c", "a"]).to_numpy(),
+    ],
+)
+def test_a_callable_chooses_columns(choose):
+    data = b"a,b,c\n1,2,3\n"
+    assert frame_of(data.decode(), columns=choose).frame.columns == ["c", "a"]
+    assert ts.scan_csv(data, columns=choose).collect().columns == ["c", "a"]
+    (batch,) = ts.iter_csv(data, columns=choose)
+    assert list(batch.columns) == ["c", "a"]
+
+
+@pytest.mark.parametrize("chosen", ["a", "ab", None, 3, [1], ["a", None], ["a", "a"], b"a"])
+def test_what_a_callable_chooses_is_checked_as_a_list_is(chosen):
+    data = b"a,b,ab\n1,2,3\n"
+    for read in (
+        ts.read_csv,
+        ts.read_table,
+        ts.scan_csv,
+        lambda *a, **k: list(ts.iter_csv(*a, **k)),
+    ):
+        with pytest.raises(ParameterError, match="columns"):
+            read(data, columns=lambda names: chosen)
+    with pytest.raises(SchemaError, match="zz"):
+        ts.read_csv(data, columns=lambda names: ["zz"])
+
+
 def test_a_second_file_is_read_as_the_first_was():
     first = 'day,price\n03/01/2024,"1.234,50"\n17/01/2024,"2,00"\n'
     second = 'day,price\n03/04/2024,"3,50"\n05/04/2024,"1.000"\n'

@@ -314,6 +314,21 @@ def test_a_kind_that_was_asked_for_is_kept_however_little_fits(kind):
     assert apply_format(column("Anna"), ColumnFormat("date")).to_list() == [None]
 
 
+@pytest.mark.parametrize(
+    ("cell", "value"), [("-1.5000", -1.5), ("+1.5000", 1.5), ("\u22121.5000", -1.5)]
+)
+def test_no_date_begins_with_a_sign(cell, value):
+    for cells in ([cell], [cell, "2.5000"], [cell, cell, "3.2010"]):
+        learnt = learn_format(column(*cells))
+        assert learnt.format.kind == "number"
+        assert apply_format(column(*cells), learnt.format)[0] == value
+    for cells in (["-20240131"], ["-2024-01-31"], ["+12/2024"], ["$-1.5000"]):
+        for kind in (None, "date"):
+            learnt = learn_format(column(*cells), kind=kind)
+            assert learnt.format.kind != "date" or learnt.n_failures == 1
+    assert learn_format(column("Jan-2024", "Feb-2024")).format.kind == "date"
+
+
 def test_spans_of_years_are_no_months():
     assert learn_format(column("2009-10", "2010-11")).format.kind == "text"
     assert learn_format(column("2009-10", "2009-11")).format.formats == ("%Y-%m",)

@@ -22,6 +22,8 @@ _TIME = re.compile(
     r"(?P<seconds>(?P=mark)[0-9]{2}(?P<fraction>\.[0-9]{1,9})?)?"
     r"(?P<half> ?[AaPp][Mm])?(?P<zone> ?(?:[Zz]|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2}))?$"
 )
+# a number with a sign: no date begins with one
+_SIGNED = re.compile(r"[\W_]*[-+\u2212]")
 _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]+")
 _CONNECTORS = {"de", "of", "del", "di"}
 _ALL_MONTH_WORDS = {word for language in MONTHS for word in words_of(language)}
@@ -157,8 +159,10 @@ def templates_of(text: str) -> tuple[list[str], str]:
     (['%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M'], '')
     >>> templates_of("1-Oct-08")
     (['%d-%b-%y'], 'oct')
+    >>> templates_of("-1.5000")
+    ([], '')
     """
-    if not 6 <= len(text) <= 50:
+    if not 6 <= len(text) <= 50 or _SIGNED.match(text):
         return [], ""
     time = _TIME.search(text)
     clock = ""

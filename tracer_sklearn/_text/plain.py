@@ -104,12 +104,12 @@ def number_format(name: str, blocks: Sequence[Numbers], decimal: str = "") -> Co
         return None
     low = min(block.low for block in held if block.low is not None)
     high = max(block.high for block in held if block.high is not None)
+    if high >= 10**13 or (high >= 10_000_000 and _are_dates([block.values for block in held])):
+        return None  # dates such as 20240131, be there a 9.5 among them
     if any(pa.types.is_floating(block.values.type) for block in held):
         # months and years with a point between them
         unsure = (low >= 1900 and high < 2100) or (low >= 1 and high < 13)
         return None if unsure else ColumnFormat("number", decimal=mark)
-    if high >= 10**13 or (high >= 10_000_000 and _are_dates([block.values for block in held])):
-        return None
     return ColumnFormat("count", decimal=mark)
 
 

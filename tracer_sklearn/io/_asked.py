@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from tracer_sklearn.exceptions import SchemaError
 from tracer_sklearn.io._opening import Words
 from tracer_sklearn.schema import fit_only_fields
 
-Choose = Callable[[list[str]], Sequence[str]]
+Choose = Callable[[list[str]], Iterable[str]]
 LIBRARIES = ("pandas", "polars", "arrow")
 
 
@@ -63,11 +63,22 @@ class Asked:
 
     def chosen(self, names: Sequence[str]) -> list[str]:
         """Return the columns to read of those that are there; raise where one is missing."""
-        columns = self.columns(list(names)) if callable(self.columns) else self.columns
+        columns = self._called(names) if callable(self.columns) else self.columns
         missing = [name for name in (*(columns or ()), *self.required) if name not in names]
         if missing:
             raise SchemaError.from_missing(self.who, list(dict.fromkeys(missing)), names)
         return list(names if columns is None else columns)
+
+    def _called(self, names: Sequence[str]) -> list[str]:
+        """Return what the callable chooses, checked as a list would be."""
+        assert callable(self.columns)
+        chosen: Any = self.columns(list(names))
+        if isinstance(chosen, str) or not isinstance(chosen, Iterable):
+            must = "a callable that returns a list of distinct column names"
+            raise fail(self.who, "columns", must, chosen)
+        columns = list(chosen)
+        check_columns(self.who, "columns", columns)
+        return columns
 
 
 def asked(

@@ -107,6 +107,10 @@ class Cutter:
         self._block_bytes = block_bytes
         self._dialect = dialect
         self._limits = limits
+        # a row of fewer bytes passes no limit
+        self._harmless = min(
+            limits.max_columns, limits.max_field_bytes, limits.max_row_bytes, _MOST_DIGITS
+        )
         self._name = name
         self._line = line
         self._at = start
@@ -174,7 +178,7 @@ class Cutter:
 
     def _has_short_lines(self, data: bytes, start: int, stop: int) -> bool:
         """Tell lines without quotes of which none can pass a limit."""
-        longest = min(self._limits.max_columns, self._limits.max_field_bytes)
+        longest = self._harmless
         at = start
         while stop - at > longest:
             end = data.rfind(b"\n", at, at + longest)
@@ -271,12 +275,11 @@ class Cutter:
 
     def _check_rows(self, data: bytes, ends: np.ndarray) -> None:
         """Refuse rows that are too long, too wide, or hold a cell that is too long."""
-        limits = self._limits
         if not len(ends):
             self._check_row(data, self._line)
             return
         lengths = np.diff(ends, prepend=-1)
-        suspicious = np.flatnonzero(lengths > min(limits.max_columns, limits.max_field_bytes))
+        suspicious = np.flatnonzero(lengths > self._harmless)
         for at in suspicious:
             start = int(ends[at] - lengths[at] + 1)
             self._check_row(data[start : int(ends[at])], self._line + int(at))
@@ -285,9 +288,11 @@ class Cutter:
         """Refuse lines that no record can have; return the length of the longest."""
         values = np.frombuffer(data, dtype=np.uint8)
         ends = np.flatnonzero(values == _LF)
-        longest = int(np.diff(ends, prepend=-1, append=len(data)).max()) if len(ends) else len(data)
+        lengths = np.diff(ends, prepend=-1, append=len(data)) - 1
+        longest = int(lengths.max())
         if longest > self._limits.max_row_bytes:
-            raise self._row_too_long(self._line)
+            first = int(np.argmax(lengths > self._limits.max_row_bytes))
+            raise self._row_too_long(self._line + first)
         return longest
 
     def _check_row(self, row: bytes, line: int) -> None:
