@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 import tracer_sklearn as ts
 from tracer_sklearn.service import PipelineConfig, RunStatus
 from tracer_sklearn.service.jobs import Job, Outcome
+from tracer_sklearn.service.training import folds_for, target_of
 from tracer_sklearn.service.work import perform
 
 
@@ -275,3 +276,58 @@ def test_only_errors_that_pass_are_transient(file, tmp_path, monkeypatch, number
     monkeypatch.setattr("tracer_sklearn.service.work.read_table", broken)
     failure = outcome_of(file, tmp_path / "run").error
     assert (failure.category, failure.transient) == ("ingestion", transient)
+
+
+@pytest.mark.parametrize(
+    ("lost", "stayed", "label"),
+    [
+        ("Churned", "Stayed", "Churned"),
+        ("LOST", "Retained", "LOST"),
+        ("cancelled", "active", "cancelled"),
+        ("y", "n", None),
+        (1, 0, None),
+        (1.0, 0.0, None),
+        (True, False, None),
+    ],
+)
+def test_the_positive_class_is_known_by_its_word(lost, stayed, label):
+    target = target_of(pl.Series("t", [lost, stayed, None, lost]), "customer_churn")
+    np.testing.assert_array_equal(target.y, [1.0, 0.0, np.nan, 1.0])
+    assert target.positive == (label or str(lost))
+
+
+def test_a_target_that_could_be_either_way_round_needs_its_positive_label(customers, tmp_path):
+    path = tmp_path / "c.csv"
+    coded = customers.assign(churned=customers["churned"].map({"yes": "alpha", "no": "beta"}))
+    coded.to_csv(path, index=False)
+    options = {"target_column": "churned", "n_splits": 2, "model": "linear"}
+    failure = outcome_of(path, tmp_path / "a", **options).error
+    assert (failure.type, failure.stage) == ("DataError", "validation")
+    assert "set `positive_label`" in failure.message
+    assert "alpha" not in failure.message
+    wrong = outcome_of(path, tmp_path / "b", positive_label="gamma", **options).error
+    assert "it is neither" in wrong.message
+    trained = outcome_of(path, tmp_path / "c", positive_label="Alpha", **options)
+    assert trained.training.positive_label == "alpha"
+    is_lost = (customers["churned"] == "yes").to_numpy()
+    np.testing.assert_array_equal(data_of(trained)["churned"].to_numpy(), is_lost)
+
+
+def test_nan_in_a_target_is_missing_and_no_level():
+    target = target_of(pl.Series("t", [1.0, 0.0, float("nan")]), "customer_churn")
+    np.testing.assert_array_equal(target.y, [1.0, 0.0, np.nan])
+    with pytest.raises(ts.DataError, match="two outcomes"):
+        target_of(pl.Series("t", [1.0, float("nan")]), "customer_churn")
+    with pytest.raises(ts.DataError, match="positive_label"):
+        target_of(pl.Series("t", [1, 2]), "customer_churn")
+    assert target_of(pl.Series("t", [1, 2]), "customer_churn", "2").y.tolist() == [0.0, 1.0]
+
+
+def test_shuffled_folds_keep_a_customer_together(customers):
+    frame = pl.from_pandas(customers[customers["as_of"] == customers["as_of"].max()])
+    frame = pl.concat([frame, frame])
+    folds = folds_for(frame, "customer_churn", PipelineConfig(n_splits=3))
+    assert folds.name == "3 shuffled folds, each 'customer_id' in one of them"
+    y = (frame["churned"] == "yes").to_numpy()
+    for train, test in folds.splitter.split(frame, y, folds.groups):
+        assert not set(frame["customer_id"][train]) & set(frame["customer_id"][test])

@@ -131,6 +131,10 @@ class PipelineConfig(Part):
         the identifier that predictions are joined by. Empty, because they are personal.
     target_column : str or None, default=None
         The outcome; it makes the run cross-validate and fit a model.
+    positive_label : str or None, default=None
+        Which of the two values of a churn target is to be predicted; case does not count. None
+        knows True, 1 and words with an opposite, such as "yes" and "no" or "churned" and
+        "stayed"; any other two values are refused, because a guess could be the wrong way round.
     model : {"boosting", "linear"}, default="boosting"
         Which model, where there is a target: scikit-learn's histogram gradient boosting, or a
         logistic regression or ridge.
@@ -165,6 +169,7 @@ class PipelineConfig(Part):
     extra_columns: tuple[str, ...] = ()
     keep_columns: tuple[str, ...] = ()
     target_column: str | None = None
+    positive_label: str | None = None
     model: Literal["boosting", "linear"] = "boosting"
     n_splits: int = Field(default=4, ge=2)
     as_of_column: str | None = None

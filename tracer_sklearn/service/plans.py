@@ -10,7 +10,14 @@ from tracer_sklearn.exceptions import ParameterError, nearest
 from tracer_sklearn.schema import BlueprintSchema, default_registry
 from tracer_sklearn.service.config import PipelineConfig
 
-__all__ = ["BLUEPRINTS", "check_blueprint", "features_and_target", "pipeline_for", "schema_for"]
+__all__ = [
+    "BLUEPRINTS",
+    "CLASSES",
+    "check_blueprint",
+    "features_and_target",
+    "pipeline_for",
+    "schema_for",
+]
 
 # which arguments of the configuration the pipeline function of a blueprint takes
 BLUEPRINTS: dict[str, tuple[str, ...]] = {
@@ -18,6 +25,7 @@ BLUEPRINTS: dict[str, tuple[str, ...]] = {
     "price_optimization": ("horizon_days",),
     "revenue_projection": ("horizon_days",),
 }
+CLASSES = frozenset({"customer_churn"})  # whose target is one of two classes
 _OPTIONAL = ("as_of_column", "reference_date", "horizon_days")
 _CHECKS = {
     "schema_validation": "schema",
@@ -43,6 +51,13 @@ def check_blueprint(name: str, config: PipelineConfig) -> None:
             "leave it out.",
             parameter=idle[0],
             value=getattr(config, idle[0]),
+        )
+    if config.positive_label is not None and name not in CLASSES:
+        raise ParameterError(
+            f"DataPipeline: `positive_label` must belong to a target of two classes, that of "
+            f"{name!r} is a number; leave it out.",
+            parameter="positive_label",
+            value=config.positive_label,
         )
     pipeline_for(name, config, None)  # it checks the names in `fields`
 

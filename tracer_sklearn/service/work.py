@@ -90,11 +90,12 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
     steps = dict(pipeline.steps)
     X: Any = read.X
     y: np.ndarray | None = None
+    positive: str | None = None
     with recorder.stage("validation") as found:
         found["rows_in"] = rows
         _check_columns(job, read)
         if read.target is not None:
-            y = target_of(read.X.with_columns(read.target), job.blueprint, read.target.name)
+            y, positive = target_of(read.target, job.blueprint, config.positive_label)
             read, y = _with_outcome(read, y, found)
             X = read.X
         X = steps["parse"].fit_transform(X, y)
@@ -116,7 +117,7 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
         with recorder.stage("training") as found:
             folds = folds_for(parsed, job.blueprint, config)
             found |= {"model": type(estimator).__name__, "folds": folds.name}
-            found |= {"rows_in": len(y), "warnings": folds.warnings}
+            found |= {"rows_in": len(y), "warnings": folds.warnings, "positive_label": positive}
             # two pools of threads on few cores wait for one another, ten times as long
             with threadpool_limits(limits=1, user_api="openmp"):
                 found["scores"] = scores_of(clone(pipeline), read.X, y, folds, job.blueprint)
