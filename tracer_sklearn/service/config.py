@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
+from tracer_sklearn._params import fail
 from tracer_sklearn.io.limits import IngestionLimits
-from tracer_sklearn.schema._part import Part
+from tracer_sklearn.schema._part import Part, repeated
 
 __all__ = [
     "PipelineConfig",
@@ -179,6 +180,14 @@ class PipelineConfig(Part):
     leak_audit: Literal["none", "warn", "raise"] = "warn"
     limits: RunLimits = RunLimits()
     retention: RetentionPolicy = RetentionPolicy()
+
+    @field_validator("extra_columns", "keep_columns")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...], info: Any) -> tuple[str, ...]:
+        if twice := repeated(names):
+            must = "columns, each once"
+            raise fail(cls.__name__, info.field_name, must, twice, "leave out the repeated ones")
+        return names
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values; ``PipelineConfig(**config.to_dict())`` is equal."""
