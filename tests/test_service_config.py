@@ -81,6 +81,8 @@ WRONG_VALUES = [
     ({"limits": {"timeout_seconds": 0}}, "RunLimits", "timeout_seconds", "greater than 0, got 0"),
     ({"limits": {"memory_mb": "much"}}, "RunLimits", "memory_mb", "a valid integer"),
     ({"n_splits": 1}, "PipelineConfig", "n_splits", "greater than or equal to 2, got 1"),
+    ({"keep_columns": ["a", "a"]}, "PipelineConfig", "keep_columns", "each once, got ['a']"),
+    ({"extra_columns": ["a", "a"]}, "PipelineConfig", "extra_columns", "each once, got ['a']"),
     ({"retention": 30}, "PipelineConfig", "retention", "a valid dictionary"),
 ]
 

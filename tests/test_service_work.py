@@ -14,6 +14,8 @@ from polars.testing import assert_frame_equal
 import tracer_sklearn as ts
 from tracer_sklearn.service import PipelineConfig, RunStatus
 from tracer_sklearn.service.jobs import Job, Outcome
+from tracer_sklearn.service.plans import blueprint_of, check_scoring
+from tracer_sklearn.service.training import folds_for, target_of
 from tracer_sklearn.service.work import perform
 
 
@@ -275,3 +277,170 @@ def test_only_errors_that_pass_are_transient(file, tmp_path, monkeypatch, number
     monkeypatch.setattr("tracer_sklearn.service.work.read_table", broken)
     failure = outcome_of(file, tmp_path / "run").error
     assert (failure.category, failure.transient) == ("ingestion", transient)
+
+
+@pytest.mark.parametrize(
+    ("lost", "stayed", "label"),
+    [
+        ("Churned", "Stayed", "Churned"),
+        ("LOST", "Retained", "LOST"),
+        ("cancelled", "active", "cancelled"),
+        ("y", "n", None),
+        (1, 0, None),
+        (1.0, 0.0, None),
+        (True, False, None),
+    ],
+)
+def test_the_positive_class_is_known_by_its_word(lost, stayed, label):
+    target = target_of(pl.Series("t", [lost, stayed, None, lost]), "customer_churn")
+    np.testing.assert_array_equal(target.y, [1.0, 0.0, np.nan, 1.0])
+    assert target.positive == (label or str(lost))
+
+
+def test_a_target_that_could_be_either_way_round_needs_its_positive_label(customers, tmp_path):
+    path = tmp_path / "c.csv"
+    coded = customers.assign(churned=customers["churned"].map({"yes": "alpha", "no": "beta"}))
+    coded.to_csv(path, index=False)
+    options = {"target_column": "churned", "n_splits": 2, "model": "linear"}
+    failure = outcome_of(path, tmp_path / "a", **options).error
+    assert (failure.type, failure.stage) == ("DataError", "validation")
+    assert "set `positive_label`" in failure.message
+    assert "alpha" not in failure.message
+    wrong = outcome_of(path, tmp_path / "b", positive_label="gamma", **options).error
+    assert "it is neither" in wrong.message
+    trained = outcome_of(path, tmp_path / "c", positive_label="Alpha", **options)
+    assert trained.training.positive_label == "alpha"
+    is_lost = (customers["churned"] == "yes").to_numpy()
+    np.testing.assert_array_equal(data_of(trained)["churned"].to_numpy(), is_lost)
+
+
+def test_nan_in_a_target_is_missing_and_no_level():
+    target = target_of(pl.Series("t", [1.0, 0.0, float("nan")]), "customer_churn")
+    np.testing.assert_array_equal(target.y, [1.0, 0.0, np.nan])
+    with pytest.raises(ts.DataError, match="two outcomes"):
+        target_of(pl.Series("t", [1.0, float("nan")]), "customer_churn")
+    with pytest.raises(ts.DataError, match="positive_label"):
+        target_of(pl.Series("t", [1, 2]), "customer_churn")
+    assert target_of(pl.Series("t", [1, 2]), "customer_churn", "2").y.tolist() == [0.0, 1.0]
+
+
+def test_shuffled_folds_keep_a_customer_together(customers):
+    frame = pl.from_pandas(customers[customers["as_of"] == customers["as_of"].max()])
+    frame = pl.concat([frame, frame])
+    folds = folds_for(frame, "customer_churn", PipelineConfig(n_splits=3))
+    assert folds.name == "3 shuffled folds, each 'customer_id' in one of them"
+    y = (frame["churned"] == "yes").to_numpy()
+    for train, test in folds.splitter.split(frame, y, folds.groups):
+        assert not set(frame["customer_id"][train]) & set(frame["customer_id"][test])
+
+
+@pytest.fixture(scope="module")
+def fitted(customers, tmp_path_factory):
+    """A file of one snapshot without its date, and what was fitted on it."""
+    folder = tmp_path_factory.mktemp("fitted")
+    single = customers[customers["as_of"] == customers["as_of"].min()].drop(columns="as_of")
+    path = folder / "c.csv"
+    single.to_csv(path, index=False)
+    date = pd.to_datetime(customers["as_of"]).min().date().isoformat()
+    return path, outcome_of(path, folder / "run", reference_date=date).pipeline_path
+
+
+def test_a_pipeline_of_another_blueprint_does_not_score(tmp_path, fitted):
+    path, pipeline = fitted
+    failure = outcome_of(path, tmp_path / "a", "revenue_projection", fitted=pipeline).error
+    assert (failure.category, failure.type) == ("compatibility", "SchemaError")
+    assert "one of 'customer_churn'" in failure.message
+    loose = tmp_path / "loose.skops"
+    ts.save(ts.load(pipeline)["features"], loose)
+    failure = outcome_of(path, tmp_path / "b", fitted=str(loose)).error
+    assert failure.category == "compatibility"
+    extra = ts.load(pipeline)
+    extra.steps.pop(-1)
+    with pytest.raises(ts.SchemaError, match="all of its steps"):
+        blueprint_of(extra)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fields": {"customer_id": "CustID"}},
+        {"target_column": "churned"},
+        {"positive_label": "yes"},
+        {"extra_columns": ["region"]},
+        {"model": "linear"},
+        {"preprocessing_config": {"scaling_method": "none"}},
+        {"drift_monitor": "raise"},
+    ],
+)
+def test_scoring_refuses_what_only_fitting_can_honour(options):
+    config = PipelineConfig(**options)
+    if "drift_monitor" in options:
+        check_scoring(config)
+        return
+    with pytest.raises(ts.ParameterError, match=next(iter(options))):
+        check_scoring(config)
+    check_scoring(PipelineConfig(**PipelineConfig().to_dict()))  # the defaults say nothing
+
+
+def test_a_job_keeps_what_was_said_and_what_was_not():
+    config = PipelineConfig(quality_thresholds={"completeness": 0.95}, drift_monitor="warn")
+    job = Job(run_id="r", blueprint="b", source="s", source_name="s", config=config, folder="f")
+    again = Job.model_validate_json(job.model_dump_json()).config
+    assert again == config
+    assert again.model_fields_set == {"quality_thresholds", "drift_monitor"}
+    assert again.quality_thresholds.model_fields_set == {"completeness"}
+
+
+def test_scoring_honours_a_reference_date_and_how_rows_are_judged(customers, tmp_path, fitted):
+    path, pipeline = fitted
+    table = pd.read_csv(path)
+    moved = pd.to_datetime(table["last_activity_date"]) + dt.timedelta(days=300)
+    later = tmp_path / "later.csv"
+    table.assign(last_activity_date=moved, total_value=table["total_value"] * 50).to_csv(
+        later, index=False
+    )
+    date = (pd.to_datetime(customers["as_of"]).min() + dt.timedelta(days=300)).date().isoformat()
+    known = {"fitted": pipeline, "reference_date": date}
+    scored = outcome_of(later, tmp_path / "a", **known)
+    before = outcome_of(path, tmp_path / "b", fitted=pipeline)
+    name = "days_since_last_activity"
+    assert data_of(scored)[name].to_list() == data_of(before)[name].to_list()
+    assert "total_value" in scored.validation.drifted
+    silent = outcome_of(later, tmp_path / "c", drift_monitor="none", **known)
+    assert silent.error is None
+    assert not silent.validation.drifted
+    assert outcome_of(later, tmp_path / "d", drift_monitor="raise", **known).error
+    holes = table.assign(last_activity_date=table["last_activity_date"].where(table.index % 3 > 0))
+    holes.to_csv(later, index=False)
+    stopped = outcome_of(later, tmp_path / "e", fitted=pipeline, drift_monitor="none")
+    assert stopped.error.type == "QualityError"
+    for place, lenient in enumerate(
+        ({"quality_thresholds": {"completeness": 0.5}}, {"validation_config": ALL_OFF})
+    ):
+        options = {"fitted": pipeline, "drift_monitor": "none", **lenient}
+        assert outcome_of(later, tmp_path / f"f{place}", **options).error is None
+
+
+ALL_OFF = dict.fromkeys(("schema_validation", "quality_checks", "statistical_validation"), False)
+
+
+def test_columns_of_one_name_are_refused(customers, tmp_path):
+    path = tmp_path / "c.csv"
+    name = "days_since_last_activity"
+    customers.assign(**{name: 1, "prediction": 0.5}).to_csv(path, index=False)
+    failure = outcome_of(path, tmp_path / "a", keep_columns=[name]).error
+    assert (failure.category, failure.type) == ("compatibility", "SchemaError")
+    assert f"'{name}' is one of `keep_columns` and a generated feature" in failure.message
+    flag = customers["churned"] == "yes"
+    customers.assign(**{name: flag, "prediction": 0.5}).to_csv(path, index=False)
+    failure = outcome_of(path, tmp_path / "b", target_column=name).error
+    assert f"'{name}' is one of the target and a feature" in failure.message
+    options = {"target_column": "churned", "extra_columns": ["prediction"]}
+    failure = outcome_of(path, tmp_path / "c", **options).error
+    assert "'prediction' is one of a feature and a prediction" in failure.message
+
+
+def test_a_missing_extra_column_is_an_error(file, tmp_path):
+    failure = outcome_of(file, tmp_path / "a", extra_columns=["customer_ids"]).error
+    assert (failure.category, failure.type) == ("compatibility", "SchemaError")
+    assert "customer_ids" in failure.message

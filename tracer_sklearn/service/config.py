@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
+from tracer_sklearn._params import fail
 from tracer_sklearn.io.limits import IngestionLimits
-from tracer_sklearn.schema._part import Part
+from tracer_sklearn.schema._part import Part, repeated
 
 __all__ = [
     "PipelineConfig",
@@ -131,6 +132,10 @@ class PipelineConfig(Part):
         the identifier that predictions are joined by. Empty, because they are personal.
     target_column : str or None, default=None
         The outcome; it makes the run cross-validate and fit a model.
+    positive_label : str or None, default=None
+        Which of the two values of a churn target is to be predicted; case does not count. None
+        knows True, 1 and words with an opposite, such as "yes" and "no" or "churned" and
+        "stayed"; any other two values are refused, because a guess could be the wrong way round.
     model : {"boosting", "linear"}, default="boosting"
         Which model, where there is a target: scikit-learn's histogram gradient boosting, or a
         logistic regression or ridge.
@@ -165,6 +170,7 @@ class PipelineConfig(Part):
     extra_columns: tuple[str, ...] = ()
     keep_columns: tuple[str, ...] = ()
     target_column: str | None = None
+    positive_label: str | None = None
     model: Literal["boosting", "linear"] = "boosting"
     n_splits: int = Field(default=4, ge=2)
     as_of_column: str | None = None
@@ -174,6 +180,14 @@ class PipelineConfig(Part):
     leak_audit: Literal["none", "warn", "raise"] = "warn"
     limits: RunLimits = RunLimits()
     retention: RetentionPolicy = RetentionPolicy()
+
+    @field_validator("extra_columns", "keep_columns")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...], info: Any) -> tuple[str, ...]:
+        if twice := repeated(names):
+            must = "columns, each once"
+            raise fail(cls.__name__, info.field_name, must, twice, "leave out the repeated ones")
+        return names
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain values; ``PipelineConfig(**config.to_dict())`` is equal."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from pydantic import field_serializer
 
 from tracer_sklearn.schema._part import Part
 from tracer_sklearn.service.config import PipelineConfig
@@ -62,6 +65,11 @@ class Job(Part):
     folder: str
     pipeline_path: str | None = None
     attempt: int = 1
+
+    @field_serializer("config")
+    def _as_given(self, config: PipelineConfig) -> dict[str, Any]:
+        # what was said counts when a fitted pipeline scores; defaults would look as if said
+        return config.model_dump(mode="json", exclude_unset=True)
 
 
 class Outcome(Part):

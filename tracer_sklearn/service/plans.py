@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from tracer_sklearn.blueprints import blueprint_pipeline
-from tracer_sklearn.exceptions import ParameterError, nearest
+from tracer_sklearn.exceptions import ParameterError, SchemaError, nearest
+from tracer_sklearn.features.churn import ChurnFeatures
+from tracer_sklearn.features.price import PriceFeatures
+from tracer_sklearn.features.revenue import RevenueFeatures
 from tracer_sklearn.schema import BlueprintSchema, default_registry
 from tracer_sklearn.service.config import PipelineConfig
 
-__all__ = ["BLUEPRINTS", "check_blueprint", "features_and_target", "pipeline_for", "schema_for"]
+__all__ = [
+    "BLUEPRINTS",
+    "CLASSES",
+    "check_blueprint",
+    "features_and_target",
+    "pipeline_for",
+    "schema_for",
+]
 
 # which arguments of the configuration the pipeline function of a blueprint takes
 BLUEPRINTS: dict[str, tuple[str, ...]] = {
@@ -18,7 +28,28 @@ BLUEPRINTS: dict[str, tuple[str, ...]] = {
     "price_optimization": ("horizon_days",),
     "revenue_projection": ("horizon_days",),
 }
+CLASSES = frozenset({"customer_churn"})  # whose target is one of two classes
 _OPTIONAL = ("as_of_column", "reference_date", "horizon_days")
+# what only fitting can honour; a fitted pipeline has its own
+_OF_FIT = (
+    "target_column",
+    "positive_label",
+    "preprocessing_config",
+    "fields",
+    "extra_columns",
+    "as_of_column",
+    "horizon_days",
+    "model",
+    "n_splits",
+    "leak_audit",
+)
+_STEPS = ("parse", "validate", "drift", "features", "leak", "impute", "cap", "encode", "scale")
+_MAY_LACK = {"drift", "leak"}
+_GENERATORS: dict[type, str] = {
+    ChurnFeatures: "customer_churn",
+    PriceFeatures: "price_optimization",
+    RevenueFeatures: "revenue_projection",
+}
 _CHECKS = {
     "schema_validation": "schema",
     "quality_checks": "quality",
@@ -43,6 +74,13 @@ def check_blueprint(name: str, config: PipelineConfig) -> None:
             "leave it out.",
             parameter=idle[0],
             value=getattr(config, idle[0]),
+        )
+    if config.positive_label is not None and name not in CLASSES:
+        raise ParameterError(
+            f"DataPipeline: `positive_label` must belong to a target of two classes, that of "
+            f"{name!r} is a number; leave it out.",
+            parameter="positive_label",
+            value=config.positive_label,
         )
     pipeline_for(name, config, None)  # it checks the names in `fields`
 
@@ -86,6 +124,85 @@ def schema_for(name: str, config: PipelineConfig) -> BlueprintSchema:
     if config.as_of_column is not None:
         fields["as_of"] = config.as_of_column
     return default_registry.get(name).renamed(fields)
+
+
+def blueprint_of(pipeline: Any) -> str:
+    """Return which blueprint made a fitted pipeline; raise SchemaError where none did."""
+    steps: list[tuple[str, Any]] = getattr(pipeline, "steps", [])
+    names = [name for name, _ in steps if name != "model"]
+    whole = [name for name in _STEPS if name not in _MAY_LACK or name in names]
+    ends = not steps or "model" not in dict(steps) or steps[-1][0] == "model"
+    if names == whole and ends:
+        found = _GENERATORS.get(type(dict(steps)["features"]))
+        if found is not None:
+            return found
+    raise SchemaError(
+        "DataPipeline: `fitted` must be the pipeline of a blueprint with all of its steps, it is "
+        "not; process or train a file to get one."
+    )
+
+
+def check_scoring(config: PipelineConfig) -> None:
+    """Refuse what was asked for and cannot be had of a pipeline that is fitted already."""
+    default = PipelineConfig()
+    for name in _OF_FIT:
+        value = getattr(config, name)
+        if name in config.model_fields_set and value != getattr(default, name):
+            raise ParameterError(
+                f"DataPipeline: `{name}` must be left out where a fitted pipeline scores, it was "
+                "decided when that was fitted; leave it out, or fit anew without `fitted`.",
+                parameter=name,
+                value=value,
+            )
+
+
+def apply_scoring(pipeline: Any, config: PipelineConfig) -> None:
+    """Set in a loaded pipeline what scoring can honour; what was not said stays as fitted."""
+    check_scoring(config)
+    steps, default = dict(pipeline.steps), PipelineConfig()
+    no_checks = not any(config.validation_config.model_dump().values())
+    if config.reference_date is not None:
+        if steps["features"].reference_date_ is None:
+            _refuse("reference_date", config, "its rows bear the date of their own snapshot")
+        steps["features"].set_params(reference_date=config.reference_date)
+    validator = steps["validate"]
+    for part in ("quality_thresholds", "validation_config"):
+        unmet = getattr(config, part) != getattr(default, part)
+        if validator == "passthrough" and part in config.model_fields_set and unmet:
+            if no_checks:
+                continue
+            _refuse(part, config, "it was fitted without checks")
+    if validator != "passthrough":
+        limits = config.quality_thresholds
+        validator.set_params(
+            **{f"min_{name}": getattr(limits, name) for name in limits.model_fields_set}
+        )
+        said = config.validation_config
+        checks = tuple(
+            check
+            for flag, check in _CHECKS.items()
+            if (getattr(said, flag) if flag in said.model_fields_set else check in validator.checks)
+        )
+        if checks:
+            validator.set_params(checks=checks)
+        else:
+            pipeline.set_params(validate="passthrough")
+    if "drift_monitor" in config.model_fields_set:
+        if "drift" in steps:
+            if config.drift_monitor == "none":
+                pipeline.set_params(drift="passthrough")
+            else:
+                steps["drift"].set_params(on_drift=config.drift_monitor)
+        elif config.drift_monitor == "raise":
+            _refuse("drift_monitor", config, "it was fitted without a monitor")
+
+
+def _refuse(name: str, config: PipelineConfig, reason: str) -> NoReturn:
+    raise ParameterError(
+        f"DataPipeline: `{name}` must fit the fitted pipeline, {reason}; leave it out.",
+        parameter=name,
+        value=getattr(config, name),
+    )
 
 
 def features_and_target(

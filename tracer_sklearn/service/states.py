@@ -186,11 +186,14 @@ class TrainingState(StageState):
         for the other parameters.
     folds : str or None
         The splitter that made the folds.
+    positive_label : str or None
+        Of a target with two classes, the value that was coded as 1 and that ``probability`` is of.
     """
 
     model: str | None = None
     scores: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     folds: str | None = None
+    positive_label: str | None = None
 
 
 class OutputState(StageState):

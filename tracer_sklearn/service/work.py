@@ -11,13 +11,19 @@ import polars as pl
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
-from tracer_sklearn.exceptions import IngestionError, QualityError, SchemaError
+from tracer_sklearn.exceptions import IngestionError, ParameterError, QualityError, SchemaError
 from tracer_sklearn.io.persistence import load, save
 from tracer_sklearn.io.report import IngestionReport
 from tracer_sklearn.io.tables import read_table
 from tracer_sklearn.service.jobs import Emit, Job, Outcome
 from tracer_sklearn.service.outputs import write_output
-from tracer_sklearn.service.plans import features_and_target, pipeline_for, schema_for
+from tracer_sklearn.service.plans import (
+    apply_scoring,
+    blueprint_of,
+    features_and_target,
+    pipeline_for,
+    schema_for,
+)
 from tracer_sklearn.service.recording import Recorder, StageError, forget_peak_memory
 from tracer_sklearn.service.training import (
     folds_for,
@@ -37,6 +43,7 @@ _OPTIONS = {
     "encoding_strategy": ("encode", "strategy"),
     "scaling_method": ("scale", "method"),
 }
+_PREDICTIONS = ("prediction", "probability")
 # a batch as small says nothing about its quality; the same as in DataValidator
 _FEWEST_TO_STOP = 20
 
@@ -90,11 +97,12 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
     steps = dict(pipeline.steps)
     X: Any = read.X
     y: np.ndarray | None = None
+    positive: str | None = None
     with recorder.stage("validation") as found:
         found["rows_in"] = rows
         _check_columns(job, read)
         if read.target is not None:
-            y = target_of(read.X.with_columns(read.target), job.blueprint, read.target.name)
+            y, positive = target_of(read.target, job.blueprint, config.positive_label)
             read, y = _with_outcome(read, y, found)
             X = read.X
         X = steps["parse"].fit_transform(X, y)
@@ -109,6 +117,8 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
         X = _features(steps, X, parsed, y, found)
     with recorder.stage("preprocessing") as found:
         X, places = _preprocess(steps, X, y, found)
+        names = {} if config.target_column is None else {"the target": [config.target_column]}
+        _check_names(read, X, names, predicts=estimator is not None)
     made = X
     kept = _rows(read.kept, places)
     outcome = None if y is None else (y[places] if places is not None else y)
@@ -116,7 +126,7 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
         with recorder.stage("training") as found:
             folds = folds_for(parsed, job.blueprint, config)
             found |= {"model": type(estimator).__name__, "folds": folds.name}
-            found |= {"rows_in": len(y), "warnings": folds.warnings}
+            found |= {"rows_in": len(y), "warnings": folds.warnings, "positive_label": positive}
             # two pools of threads on few cores wait for one another, ten times as long
             with threadpool_limits(limits=1, user_api="openmp"):
                 found["scores"] = scores_of(clone(pipeline), read.X, y, folds, job.blueprint)
@@ -129,6 +139,16 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
 def _score(job: Job, fitted: str, recorder: Recorder, known: dict[str, Any]) -> None:
     with recorder.stage("ingestion") as found:
         pipeline = load(fitted)
+        made_by = blueprint_of(pipeline)
+        if made_by != job.blueprint:  # who may score with one may not with every other
+            raise SchemaError(
+                f"DataPipeline: `fitted` must be a pipeline of {job.blueprint!r}, it is one of "
+                f"{made_by!r}; name that blueprint, or another pipeline."
+            )
+        try:
+            apply_scoring(pipeline, job.config)
+        except ParameterError as error:  # it is not the file that is at fault
+            raise SchemaError(str(error)) from error
         read = _read(job, found, known, pipeline)
     steps = dict(pipeline.steps)
     X: Any = read.X
@@ -138,7 +158,7 @@ def _score(job: Job, fitted: str, recorder: Recorder, known: dict[str, Any]) -> 
         validator = steps.get("validate", "passthrough")
         if validator != "passthrough":
             _judge(validator.report(X), found, stops=X.height >= _FEWEST_TO_STOP)
-        if "drift" in steps:
+        if steps.get("drift", "passthrough") != "passthrough":
             drift = steps["drift"].report(X)
             found["drifted"] = tuple(str(name) for name in drift.index[drift["drift"] != ""])
             X = steps["drift"].transform(X)
@@ -151,6 +171,8 @@ def _score(job: Job, fitted: str, recorder: Recorder, known: dict[str, Any]) -> 
         found |= {"rows_in": X.height, "options": _options(steps)}
         for name in _PREPROCESSING:
             X = steps[name].transform(X)
+        said = {"a prediction": list(_PREDICTIONS)} if "model" in steps else {}
+        _check_names(read, X, said, predicts="model" in steps)
         made = _predicted(steps["model"], X) if "model" in steps else X
         found["rows_out"] = made.height
     _finish(job, recorder, known, _beside(made, read.kept), None)
@@ -182,7 +204,10 @@ def _read(job: Job, found: dict[str, Any], known: dict[str, Any], fitted: Any = 
             "the file must stay as it is while it is read, it has changed",
             "wait until it is written, then run it again",
         )
-    lost = [name for name in config.keep_columns if name not in frame.columns]
+    wanted = (
+        config.keep_columns if fitted is not None else config.keep_columns + config.extra_columns
+    )
+    lost = [name for name in dict.fromkeys(wanted) if name not in frame.columns]
     target = config.target_column if fitted is None else None
     if target is not None and target not in frame.columns:
         lost.append(target)
@@ -280,6 +305,27 @@ def _options(steps: dict[str, Any]) -> dict[str, str]:
 
 def _created(made: pl.DataFrame, before: pl.DataFrame) -> tuple[str, ...]:
     return tuple(name for name in made.columns if name not in before.columns)
+
+
+def _check_names(
+    read: _Read, made: pl.DataFrame, others: dict[str, list[str]], *, predicts: bool
+) -> None:
+    """Refuse two columns of one name in the data set: one of them would be lost."""
+    generated = [name for name in made.columns if name not in read.X.columns]
+    pairs = [("`keep_columns`", read.kept.columns, "a generated feature", generated)]
+    for other, names in others.items():
+        pairs.append((other, names, "a feature", made.columns))
+        if other == "a prediction":
+            pairs.append(("`keep_columns`", read.kept.columns, other, names))
+    if predicts:
+        pairs.append(("a feature", made.columns, "a prediction", list(_PREDICTIONS)))
+    for one, names, another, taken in pairs:
+        if both := [name for name in names if name in taken]:
+            raise SchemaError(
+                f"DataPipeline: every column must have a name of its own, {both[0]!r} is one of "
+                f"{one} and {another}; rename the column of the file.",
+                changed=both,
+            )
 
 
 def _predicted(model: Any, X: pl.DataFrame) -> pl.DataFrame:
