@@ -162,7 +162,7 @@ def apply_scoring(pipeline: Any, config: PipelineConfig) -> None:
     steps, default = dict(pipeline.steps), PipelineConfig()
     no_checks = not any(config.validation_config.model_dump().values())
     if config.reference_date is not None:
-        if steps["features"].reference_date_ is None:
+        if getattr(steps["features"], "reference_date_", None) is None:
             _refuse("reference_date", config, "its rows bear the date of their own snapshot")
         steps["features"].set_params(reference_date=config.reference_date)
     validator = steps["validate"]
