@@ -383,6 +383,8 @@ class DataPipeline:
             principal=principal,
             correlation_id=correlation_id,
             on_event=in_loop(self.on_event, on_event),
+            is_upload=True,
+            content_length=content_length,
         )
         future = await asyncio.to_thread(parts.orchestrator.announce, task)
         run_id = task.state.run_id
