@@ -14,7 +14,7 @@ from tracer_sklearn.service import remembering
 from tracer_sklearn.service.cache import open_cache
 from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.remembering import DATA_FILE, ResultMemory
-from tracer_sklearn.service.states import RunState, now
+from tracer_sklearn.service.states import RunState, RunStatus, now
 from tracer_sklearn.service.tasks import Finished, Task
 
 
@@ -46,7 +46,7 @@ def started(memory: ResultMemory, fitted: Path | None, run_id: str = "r") -> tup
 
 
 def completed(state: RunState) -> Finished:
-    return Finished(state.model_copy(update={"status": "COMPLETED", "finished_at": now()}))
+    return Finished(state.model_copy(update={"status": RunStatus.COMPLETED, "finished_at": now()}))
 
 
 def replace_pipeline(path: Path) -> None:
