@@ -219,6 +219,16 @@ def test_nothing_personal_is_left_anywhere(kept, tmp_path):
         store.save(left)
 
 
+def test_erased_bytes_are_not_left_in_the_files_of_the_store(tmp_path):
+    folder = tmp_path / "state"
+    with RunStore.open(state_dir=folder) as store:
+        kept = store, AuditTrail.open(store), open_cache("auto", folder), folder
+        run(kept, "old", days_ago=31)
+        assert sweep(*kept).personal == 1
+        for path in folder.glob("runs.sqlite*"):
+            assert SECRET.encode() not in path.read_bytes(), path.name
+
+
 def test_columns_that_were_carried_along_leave_the_cache_too(kept):
     cache = kept[2]
     run(kept, "carried", days_ago=31, keep_columns=("name",))

@@ -6,9 +6,10 @@ import hashlib
 import os
 import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -104,6 +105,9 @@ def sweep(
     personal, entries, carried = _sweep_personal(store, audit, cache, moment)
     cached += carried
     entries += _erase_later_entries(audit, moment)
+    if store.engine.dialect.name == "sqlite":  # what was erased is in its log until then
+        with suppress(sqlite3.Error), closing(store.engine.raw_connection()) as raw:
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return Swept(outputs, kept, failed, cached, personal, entries)
 
 
