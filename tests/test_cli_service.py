@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 from rich.console import Console
 from typer.testing import CliRunner
@@ -511,6 +512,22 @@ def test_runs_are_listed_filtered_and_told_apart(account):
     assert [run["run_id"] for run in other] == [account[2].run_id]
     assert tracer("runs", "--since", "2099-01-01").output == "No runs.\n"
     assert tracer("runs", "--status", "FALED").exit_code == Code.USAGE
+
+
+@pytest.mark.parametrize(
+    "arguments", [["runs", "--json"], ["runs", "show", "019aca1f-9", "--json"]]
+)
+def test_a_run_of_a_process_that_was_killed_has_failed(account, state_dir, arguments):
+    with RunStore.open(state_dir=state_dir) as store, store.writing() as connection:
+        connection.execute(sa.text("UPDATE tracer_processes SET boot = 'an earlier one'"))
+    said = json.loads(tracer(*arguments).stdout)
+    states = said if isinstance(said, list) else [said]
+    [state] = [each for each in states if each["run_id"] == account[2].run_id]
+    assert state["status"] == "FAILED"
+    with RunStore.open(state_dir=state_dir) as store:
+        trail = AuditTrail.open(store)
+        assert [e.run_id for e in trail.entries(action="run.recovered")] == [account[2].run_id]
+        assert trail.verify().ok
 
 
 def test_a_run_is_shown_by_the_beginning_of_its_id(account):

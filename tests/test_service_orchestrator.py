@@ -22,7 +22,8 @@ import pytest
 from service_faults import PERFORM, write_spec
 from test_service_workers import PATHS, gone, wait_for
 
-from tracer_sklearn.exceptions import ParameterError
+from tracer_sklearn.exceptions import ParameterError, RunError
+from tracer_sklearn.service import machinery
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.executors import run_in_worker
@@ -30,9 +31,11 @@ from tracer_sklearn.service.jobs import Job
 from tracer_sklearn.service.locks import Cancelled, output_lock
 from tracer_sklearn.service.orchestrator import PipelineOrchestrator
 from tracer_sklearn.service.requests import requested
-from tracer_sklearn.service.states import STAGES, RunEvent, RunState, RunStatus
+from tracer_sklearn.service.states import STAGES, RunEvent, RunState, RunStatus, now
 from tracer_sklearn.service.store import RunStore
 from tracer_sklearn.service.tasks import Finished, Task
+from tracer_sklearn.service.transitions import error_of
+from tracer_sklearn.service.waiting import arrived, ended_elsewhere, refuse_elsewhere
 
 WANTED = [name for name in STAGES if name != "training"]
 
@@ -572,3 +575,106 @@ def test_a_job_whose_run_has_ended_is_not_begun(paths: None, tmp_path: Path) -> 
     shutil.rmtree(folder)  # as the next start does after the process of the run died
     work.join(30)
     assert '"Cancelled"' in answers[0]
+
+
+# ------------------------------------------------------------------------------ runs of others
+
+
+def _other(bench: Bench, source: Path) -> RunState:
+    """Record a run that this orchestrator was not given, of a process that lives."""
+    task = requested(source, "customer_churn", config=PipelineConfig(), principal="ana")
+    bench.store.create(task.state)
+    return task.state
+
+
+def _end(store: RunStore, state: RunState) -> None:
+    begun = state.model_copy(update={"status": RunStatus.IN_PROGRESS, "started_at": now()})
+    store.save(begun)
+    time.sleep(1.2)
+    end = {"status": RunStatus.COMPLETED, "finished_at": now(), "seconds": 1.0}
+    store.save(begun.model_copy(update=end))
+
+
+def test_a_run_of_another_is_followed_in_the_store(paths: None, tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_concurrent=1)
+    state = _other(bench, tmp_path / "jan.csv")
+
+    async def main() -> list[RunEvent]:
+        with pytest.raises(RunError, match="must be cancelled by the pipeline that it was given"):
+            await refuse_elsewhere(bench.orchestrator, state.run_id)
+        ends = asyncio.create_task(asyncio.to_thread(_end, bench.store, state))
+        events, _ = await asyncio.gather(
+            _events(bench.orchestrator, state.run_id),
+            ended_elsewhere(bench.orchestrator, state.run_id),
+        )
+        await ends
+        await refuse_elsewhere(bench.orchestrator, state.run_id)
+        return events
+
+    events = asyncio.run(main())
+    assert events[-1].status is RunStatus.COMPLETED
+    assert RunStatus.IN_PROGRESS in [event.status for event in events]
+    assert bench.orchestrator.future(state.run_id).result(0).state.status is RunStatus.COMPLETED
+    bench.close()
+
+
+def test_a_run_that_goes_on_has_no_error_yet(tmp_path: Path) -> None:
+    config = PipelineConfig()
+    state = requested(tmp_path / "a.csv", "customer_churn", config=config, principal="a").state
+    error = error_of(state)
+    assert "it must have ended, it is PENDING" in str(error)
+    assert error.state == state
+
+
+def test_dead_processes_are_looked_for_now_and_then(
+    paths: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machinery, "HEARTBEAT_SECONDS", 0.02)
+    calls: list[float] = []
+
+    class Counting(Failing):
+        def recover(self) -> list[RunState]:
+            calls.append(time.monotonic())
+            if len(calls) == 2:
+                raise OSError(errno.EIO, "injected")
+            return self.store.recover()
+
+    folder = tmp_path / "state"
+    counting: Any = Counting(RunStore.open(state_dir=folder), lambda state: False)
+    bench = Bench(tmp_path, max_concurrent=1, store=counting)
+    assert wait_for(lambda: len(calls) >= 4)
+    bench.close()
+    counting.store.close()
+
+
+async def _arrive(bench: Bench, coming: Any, **limits: Any) -> RunState:
+    task = requested(
+        "up.csv",
+        "customer_churn",
+        config=PipelineConfig(limits=limits),
+        principal="ana",
+        is_upload=True,
+    )
+    future = await asyncio.to_thread(bench.orchestrator.announce, task)
+    folder = bench.state_dir / "work" / task.state.run_id
+    await arrived(bench.orchestrator, task, future, folder, coming)
+    return (await asyncio.wrap_future(future)).state
+
+
+def test_an_upload_that_does_not_end_is_given_up(shared: Bench) -> None:
+    ended = []
+
+    async def coming(**_: Any) -> Path:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+        raise AssertionError
+
+    state = asyncio.run(_arrive(shared, coming, timeout_seconds=0.3))
+    assert state.status is RunStatus.FAILED
+    assert state.error is not None
+    assert (state.error.type, state.error.stage) == ("IngestionError", "ingestion")
+    assert "it did not come within 0.3 seconds" in state.error.message
+    assert ended
+    shared.check(state)

@@ -37,7 +37,17 @@ def kept(store_url, tmp_path):
         yield store, trail, open_cache("auto", folder), folder
 
 
-def run(kept, run_id, *, days_ago=0.0, output=None, outputs_days=None, personal_days=30.0, **more):
+def run(
+    kept,
+    run_id,
+    *,
+    days_ago=0.0,
+    output=None,
+    outputs_days=None,
+    personal_days=30.0,
+    keep_columns=(),
+    **more,
+):
     """A completed run with everything that it leaves behind."""
     store, trail, cache, folder = kept
     for name in ("pipelines", "work"):
@@ -62,7 +72,7 @@ def run(kept, run_id, *, days_ago=0.0, output=None, outputs_days=None, personal_
             path=None if output is None else str(output),
             checksum=hashlib.sha256(content).hexdigest(),
         ),
-        config=PipelineConfig(retention=policy).to_dict(),
+        config=PipelineConfig(retention=policy, keep_columns=keep_columns).to_dict(),
         **more,
     )
     store.create(state)
@@ -207,6 +217,49 @@ def test_nothing_personal_is_left_anywhere(kept, tmp_path):
     assert trail.verify().ok
     with pytest.raises(ts.RunError, match="erased"):
         store.save(left)
+
+
+def test_erased_bytes_are_not_left_in_the_files_of_the_store(tmp_path):
+    folder = tmp_path / "state"
+    with RunStore.open(state_dir=folder) as store:
+        kept = store, AuditTrail.open(store), open_cache("auto", folder), folder
+        run(kept, "old", days_ago=31)
+        assert sweep(*kept).personal == 1
+        for path in folder.glob("runs.sqlite*"):
+            assert SECRET.encode() not in path.read_bytes(), path.name
+
+
+def test_columns_that_were_carried_along_leave_the_cache_too(kept):
+    cache = kept[2]
+    run(kept, "carried", days_ago=31, keep_columns=("name",))
+    run(kept, "plain", days_ago=31)
+    run(kept, "young", days_ago=29, keep_columns=("name",))
+    assert sweep(*kept) == Swept(personal=2, entries=2, cached=1)
+    names = ("carried", "plain", "young")
+    assert [in_cache(cache, name) for name in names] == [False, True, True]
+    run(kept, "without", days_ago=31, keep_columns=("name",))
+    store, trail, _, folder = kept
+    assert sweep(store, trail, None, folder).personal == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "cleaned"),
+    [
+        ("/in/a.csv", "the table of a.csv needs rows", "the table of (erased) needs rows"),
+        ("/in/a.csv", "'/in/a.csv' is torn", "'(erased)' is torn"),
+        ("/in/a.csv", "data.csv and a.csv2 are others", "data.csv and a.csv2 are others"),
+        ("/in/x\ny.csv", r"file 'x\ny.csv' is torn", "file '(erased)' is torn"),
+        ("/in/rows", "rows.csv: arrows, rows", "(erased).csv: arrows, (erased)"),
+        ("", "nothing to erase", "nothing to erase"),
+    ],
+)
+def test_messages_stay_readable_without_names(source, message, cleaned):
+    failure = RunFailure(category="ingestion", type="E", message=message)
+    for principal in ("e", "a", "needs", "local"):
+        state = made("r", source=source, principal=principal, error=failure)
+        assert without_personal(state).error.message == cleaned
+        again = without_personal(without_personal(state))
+        assert again.error.message == cleaned
 
 
 def test_a_path_is_kept_for_as_long_as_its_file_is(kept, tmp_path):

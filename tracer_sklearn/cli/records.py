@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,7 +25,7 @@ from tracer_sklearn.cli.answers import (
 )
 from tracer_sklearn.cli.running import show_run
 from tracer_sklearn.cli.settings import StateDir, StoreUrl
-from tracer_sklearn.exceptions import ParameterError
+from tracer_sklearn.exceptions import ParameterError, TracerError
 
 __all__ = ["audit", "runs"]
 
@@ -98,6 +98,7 @@ def list_runs(
         return
     wanted, moment = [each.upper() for each in status or []] or None, _moment(since)
     with _store(state_dir, store_url) as store:
+        _recover(store)
         found = store.runs(status=wanted, blueprint=blueprint, since=moment, limit=limit)
     if as_json:
         print_json([state.model_dump(mode="json") for state in found])
@@ -122,6 +123,7 @@ def show(
 ) -> None:
     """Tell everything about a run: stages, findings, and why it failed."""
     with _store(*_chosen(context, state_dir, store_url)) as store:
+        _recover(store)
         state = _found(store, run_id)
     if as_json:
         print_json(state.model_dump(mode="json"))
@@ -153,6 +155,7 @@ def summary(
     """Sum up by day what was done, how good the data was, and what failed."""
     moment = _moment(since)
     with _store(*_chosen(context, state_dir, store_url)) as store:
+        _recover(store)
         figures = {
             "throughput": store.throughput(blueprint, moment),
             "quality": store.quality_trend(blueprint, moment),
@@ -211,6 +214,15 @@ def _store(state_dir: Path | None, store_url: str | None) -> Iterator[Any]:
         )
     with RunStore.open(store_url, state_dir=folder) as store:
         yield store
+
+
+def _recover(store: Any) -> None:
+    """Mark runs of dead processes FAILED: nothing goes on in them."""
+    from tracer_sklearn.service import AuditTrail
+    from tracer_sklearn.service.machinery import recovered
+
+    with suppress(TracerError, OSError):  # who may only read is shown what is written
+        recovered(store, AuditTrail.open(store), store.state_dir)
 
 
 def _chosen(

@@ -35,13 +35,15 @@ from tracer_sklearn.service.transitions import (
 )
 from tracer_sklearn.service.workers import WorkerPool
 
-__all__ = ["Machinery", "Retrying"]
+__all__ = ["Machinery", "Retrying", "recovered"]
 
 _LOGGER = logging.getLogger("tracer_sklearn.service")
 # Ended runs whose data sets are held for those who come for them. They are mapped files.
 _HELD = 50
 # Silent processes of other machines are taken for dead after six of them.
 HEARTBEAT_SECONDS = 10.0
+# Processes that died are looked for every so many beats.
+_BEATS_PER_RECOVERY = 6
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,7 @@ class Machinery:
 
     def recover(self) -> list[RunState]:
         """Mark runs of dead processes FAILED and clear what they left."""
-        dead = self.store.recover()
-        for state in dead:
-            clear_dead(state, self.state_dir)
-            self.note("run.recovered", state)
-        return dead
+        return recovered(self.store, self.audit, self.state_dir)
 
     def _serve(self) -> None:
         while (run := self.waiting.get()) is not None:
@@ -118,11 +116,16 @@ class Machinery:
                     run.future.set_exception(error)
 
     def _keep_alive(self) -> None:
+        beats = 0
         while not self.closed.wait(HEARTBEAT_SECONDS):
+            beats += 1
             with tolerated("the store does not answer"):
                 if self.runs:
                     self.store.heartbeat()
                 self.record_unrecorded()
+            if beats % _BEATS_PER_RECOVERY == 0:
+                with tolerated("runs of dead processes stay as they are"):
+                    self.recover()
 
     def record_unrecorded(self) -> None:
         """Record the ends that could not be recorded when they came."""
@@ -296,16 +299,7 @@ class Machinery:
 
     def note(self, action: str, state: RunState, **details: Any) -> None:
         """Add to the audit trail what became of a run."""
-        if self.audit is not None:
-            if state.error is not None:
-                details = {"error_type": state.error.type, "stage": state.error.stage, **details}
-            self.audit.append(
-                action,
-                run_id=state.run_id,
-                principal=state.principal,
-                blueprint=state.blueprint,
-                details={"status": str(state.status), "attempts": state.attempts, **details},
-            )
+        noted(self.audit, action, state, **details)
 
     def tell_run(self, run: Run) -> None:
         """Tell where a run stands."""
@@ -327,6 +321,29 @@ class Machinery:
         for observe in self.observers:
             with tolerated("an observer failed"):
                 observe(event, run.state)
+
+
+def recovered(store: Ledger, audit: Trail | None, state_dir: Path) -> list[RunState]:
+    """Mark runs of dead processes FAILED, clear what they left, and note it."""
+    dead = store.recover()
+    for state in dead:
+        clear_dead(state, state_dir)
+        noted(audit, "run.recovered", state)
+    return dead
+
+
+def noted(audit: Trail | None, action: str, state: RunState, **details: Any) -> None:
+    """Add to an audit trail, where there is one, what became of a run."""
+    if audit is not None:
+        if state.error is not None:
+            details = {"error_type": state.error.type, "stage": state.error.stage, **details}
+        audit.append(
+            action,
+            run_id=state.run_id,
+            principal=state.principal,
+            blueprint=state.blueprint,
+            details={"status": str(state.status), "attempts": state.attempts, **details},
+        )
 
 
 def _may_succeed_later(outcome: Outcome) -> bool:

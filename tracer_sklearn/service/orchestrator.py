@@ -34,6 +34,7 @@ from tracer_sklearn.service.workers import WorkerPool
 __all__ = ["PipelineOrchestrator"]
 
 _STARTING = threading.Lock()
+_POLL_SECONDS = 0.5
 
 
 class PipelineOrchestrator:
@@ -267,6 +268,16 @@ class PipelineOrchestrator:
         future.set_result(Finished(self.store.get(run_id)) if ended is None else ended)
         return future
 
+    def elsewhere(self, run_id: str) -> RunState | None:
+        """Return the state of a run that is under way, but not here; None for all others."""
+        machinery = self._machinery()
+        with machinery.lock:
+            here = (machinery.runs, machinery.ended, machinery.unrecorded)
+            if any(run_id in known for known in here):
+                return None
+        state = self.store.get(run_id)  # later: one that has just ended here is in the store now
+        return None if state.status.is_final else state
+
     def release(self, run_id: str) -> None:
         """Hold the data set of an ended run no longer."""
         self._machinery().ended.pop(run_id, None)
@@ -279,8 +290,17 @@ class PipelineOrchestrator:
                 yield event
             return
 
+        # of another process, or of long ago: what the store says, until it says the end
         state = await asyncio.to_thread(self.store.get, run_id)
         yield event_of(state)
+        while not state.status.is_final:
+            await asyncio.sleep(_POLL_SECONDS)
+            before, state = state, await asyncio.to_thread(self.store.get, run_id)
+            for name, stage in state.stages.items():
+                if stage.status is not before.stages[name].status:
+                    yield event_of(state, "stage", f"{name} {stage.status}", name)
+            if state.status is not before.status:
+                yield event_of(state)
 
     @property
     def worker_pids(self) -> list[int]:

@@ -37,7 +37,13 @@ from tracer_sklearn.service.store import RunStore
 from tracer_sklearn.service.tasks import Finished, OnEvent, Task
 from tracer_sklearn.service.transitions import error_of, failed
 from tracer_sklearn.service.uploads import ByteStream, safe_name, spooled
-from tracer_sklearn.service.waiting import arrived, in_loop, unhindered
+from tracer_sklearn.service.waiting import (
+    arrived,
+    ended_elsewhere,
+    in_loop,
+    refuse_elsewhere,
+    unhindered,
+)
 
 __all__ = ["DataPipeline"]
 
@@ -383,6 +389,8 @@ class DataPipeline:
             principal=principal,
             correlation_id=correlation_id,
             on_event=in_loop(self.on_event, on_event),
+            is_upload=True,
+            content_length=content_length,
         )
         future = await asyncio.to_thread(parts.orchestrator.announce, task)
         run_id = task.state.run_id
@@ -417,17 +425,23 @@ class DataPipeline:
         """Wait for the end of a run, and return or raise what `process_file` would.
 
         The data sets of the last fifty are held, and only once: give ``output`` where they last.
+        Of a run of another process or pipeline object there is the account only.
         """
         check_library(as_)
         parts = await self._started()
         await self._allow_for(parts, "read", run_id, principal)
+        await ended_elsewhere(parts.orchestrator, run_id)
         future = await asyncio.to_thread(parts.orchestrator.future, run_id)
         return await self._ended(parts, run_id, future, as_, cancels=False)
 
     async def cancel(self, run_id: str, *, principal: str | None = None) -> bool:
-        """Stop a run wherever it is; return whether it is CANCELLED now, with nothing left."""
+        """Stop a run wherever it is; return whether it is CANCELLED now, with nothing left.
+
+        A run of another process or pipeline object is stopped there; here it is a `RunError`.
+        """
         parts = await self._started()
         await self._allow_for(parts, "cancel", run_id, principal)
+        await refuse_elsewhere(parts.orchestrator, run_id)
         await asyncio.to_thread(parts.orchestrator.cancel, run_id)
         future = await asyncio.to_thread(parts.orchestrator.future, run_id)
         done = await asyncio.shield(asyncio.wrap_future(future))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,38 @@ from tracer_sklearn.service.tasks import Finished, Task
 __all__ = ["ResultMemory"]
 
 DATA_FILE = "data.arrow"
+# Runs whose fitted pipeline is known as it was before the work; of those that fail nobody asks.
+_SEEN = 1000
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """A fitted pipeline as it was at one moment: its digest, and the facts of its two files."""
+
+    checksum: str
+    facts: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def seen(cls, path: str) -> _Fitted | None:
+        """Look at it; None where it cannot be read, or changes meanwhile."""
+        before = _facts(path)
+        checksum = checksum_of(path, None, lambda: None)
+        if checksum is None or before is None or _facts(path) != before:
+            return None  # the worker says what is wrong with it
+        return cls(checksum, before)
+
+
+def _facts(path: str) -> tuple[tuple[int, ...], ...] | None:
+    facts = []
+    for file in (Path(path), Path(path).with_suffix(".json")):  # the pipeline and its manifest
+        try:
+            found = file.stat()
+        except OSError:
+            return None
+        facts.append(
+            (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        )
+    return tuple(facts)
 
 
 class ResultMemory:
@@ -34,10 +68,21 @@ class ResultMemory:
     def __init__(self, cache: ResultCache, state_dir: Path) -> None:
         self.cache = cache
         self.state_dir = state_dir
+        self._fitted: OrderedDict[str, _Fitted] = OrderedDict()
+        self._lock = threading.Lock()
 
     def recall(self, task: Task, state: RunState) -> Finished | None:
         """Return the result of the same work, as that of this run; None where there is none."""
-        key = self._key(task, state)
+        fitted = None
+        if state.fitted is not None:
+            fitted = _Fitted.seen(state.fitted)
+            if fitted is None:
+                return None
+            with self._lock:
+                self._fitted[state.run_id] = fitted
+                while len(self._fitted) > _SEEN:
+                    self._fitted.popitem(last=False)
+        key = self._key(task, state, fitted)
         found = None if key is None else self.cache.get(key)
         if found is None or found.frame is None:
             return None
@@ -73,8 +118,18 @@ class ResultMemory:
         return Finished(state.model_copy(update=changes), data)
 
     def remember(self, task: Task, done: Finished) -> None:
-        """Keep the result of a run, whose working folder is still there."""
-        key = self._key(task, done.state)
+        """Keep the result of a run, whose working folder is still there.
+
+        A fitted pipeline may be replaced during the work, and nobody knows then which one made the
+        result: it is kept only where the files are, after the work, those of before.
+        """
+        fitted = None
+        if done.state.fitted is not None:
+            with self._lock:
+                fitted = self._fitted.pop(done.state.run_id, None)
+            if fitted is None or _Fitted.seen(done.state.fitted) != fitted:
+                return
+        key = self._key(task, done.state, fitted)
         frame = self.state_dir / "work" / done.state.run_id / DATA_FILE
         if key is None or not frame.is_file():
             return
@@ -89,14 +144,14 @@ class ResultMemory:
             ),
         )
 
-    def _key(self, task: Task, state: RunState) -> str | None:
+    @staticmethod
+    def _key(task: Task, state: RunState, fitted: _Fitted | None) -> str | None:
         if state.source_checksum is None:
             return None
-        fitted = None
-        if state.fitted is not None:
-            fitted = checksum_of(os.fspath(state.fitted), None, lambda: None)
-            if fitted is None:  # the worker says what is wrong with it
-                return None
         return cache_key(
-            state.source_checksum, state.blueprint, task.config, state.package_version, fitted
+            state.source_checksum,
+            state.blueprint,
+            task.config,
+            state.package_version,
+            None if fitted is None else fitted.checksum,
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import tracer_sklearn
-from tracer_sklearn._params import check_choice, fail
+from tracer_sklearn._params import check_choice, check_date, check_integer, fail
 from tracer_sklearn.exceptions import ParameterError, nearest
 from tracer_sklearn.service.config import PipelineConfig, PreprocessingConfig
 from tracer_sklearn.service.outputs import check_output
@@ -73,13 +73,26 @@ def requested(
     principal: str,
     correlation_id: str | None = None,
     on_event: OnEvent | None = None,
+    is_upload: bool = False,
+    content_length: int | None = None,
 ) -> Task:
     """Return the task of a call; refuse what cannot be meant before anything is begun."""
     given: Any = file_path
     if not isinstance(given, str | os.PathLike):
         must = "the path of a file (`process_stream` takes streams)"
         raise fail("DataPipeline", "file_path", must, type(given).__name__)
+    for name, path in (("file_path", file_path), ("fitted", fitted), ("output", output)):
+        if path is not None:
+            _check_path(name, path)
+    if content_length is not None:
+        check_integer("DataPipeline", "content_length", content_length, low=0)
+    check_date("DataPipeline", "reference_date", config.reference_date)
     _check_plan(blueprint_name, config.model_dump_json())
+    target = None if output is None else check_output(output)
+    if target is not None:
+        # the name of an upload is not that of a file here
+        read = {"fitted": fitted} if is_upload else {"file_path": file_path, "fitted": fitted}
+        _check_target(target, read)
     run_id = new_run_id()
     state = RunState(
         run_id=run_id,
@@ -89,12 +102,50 @@ def requested(
         principal=principal,
         created_at=now(),
         fitted=None if fitted is None else os.path.abspath(os.fspath(fitted)),
-        output=OutputState(path=None if output is None else check_output(output)),
+        output=OutputState(path=target),
         config=config.to_dict(),
         package_version=tracer_sklearn.__version__,
     )
     # absolute, because the worker was started where this process was then
     return Task(state, os.path.abspath(os.fspath(file_path)), config, on_event)
+
+
+def _check_path(parameter: str, path: Any) -> None:
+    """Refuse what no file is named."""
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else path
+    must = "the path of a file"
+    if not isinstance(text, str):
+        raise fail("DataPipeline", parameter, must, type(text).__name__, "give it as text")
+    if not text.strip():
+        raise fail("DataPipeline", parameter, must, text, "give its name")
+    if "\0" in text or any("\ud800" <= sign <= "\udfff" for sign in text):
+        must = "a path without NUL and without halves of surrogate pairs"
+        raise fail("DataPipeline", parameter, must, text, "rename the file")
+
+
+def _check_target(target: str, read: Mapping[str, AnyPath | None]) -> None:
+    """Refuse an output that cannot be written, or that would replace what the run reads."""
+    if os.path.isdir(target):
+        must = "the path of a file"
+        raise fail("DataPipeline", "output", must, f"the folder {target}", "add a file name")
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        must = "in a folder that exists"
+        raise fail("DataPipeline", "output", must, target, f"make the folder {folder} first")
+    for name, path in read.items():
+        if path is not None and _is_same_file(target, os.fspath(path)):
+            must = f"another file than `{name}`"
+            advice = "the run would replace what it reads: give another path"
+            raise fail("DataPipeline", "output", must, target, advice)
+
+
+def _is_same_file(one: str, other: str) -> bool:
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    try:
+        return os.path.samefile(one, other)  # hard links, and names that differ in case only
+    except OSError:
+        return False
 
 
 @functools.lru_cache(maxsize=128)

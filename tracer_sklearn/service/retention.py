@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -100,8 +102,12 @@ def sweep(
     moment = now() if at is None else at
     outputs, kept, failed, gone = _sweep_outputs(store, audit, Path(state_dir).absolute(), moment)
     cached = cache.delete_runs(gone) if cache is not None else 0
-    personal, entries = _sweep_personal(store, audit, moment)
+    personal, entries, carried = _sweep_personal(store, audit, cache, moment)
+    cached += carried
     entries += _erase_later_entries(audit, moment)
+    if store.engine.dialect.name == "sqlite":  # what was erased is in its log until then
+        with suppress(sqlite3.Error), closing(store.engine.raw_connection()) as raw:
+            raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return Swept(outputs, kept, failed, cached, personal, entries)
 
 
@@ -140,9 +146,14 @@ def _sweep_outputs(
     return outputs, kept, failed, gone
 
 
-def _sweep_personal(store: RunStore, audit: AuditTrail, moment: datetime) -> tuple[int, int]:
-    personal = entries = 0
+def _sweep_personal(
+    store: RunStore, audit: AuditTrail, cache: ResultCache | None, moment: datetime
+) -> tuple[int, int, int]:
+    personal = entries = cached = 0
     due = and_(runs.c.personal_due_at <= moment, runs.c.personal_deleted_at.is_(None))
+    if cache is not None:  # first: an interruption leaves them due
+        carrying = {s.run_id for s in _due(store, due) if s.config.get("keep_columns")}
+        cached = cache.delete_runs(carrying)
     for state in _due(store, due):
         with audit.writing() as writer:
             of_run = runs.c.run_id == state.run_id
@@ -157,14 +168,14 @@ def _sweep_personal(store: RunStore, audit: AuditTrail, moment: datetime) -> tup
             )
             entries += writer.erase(run_id=state.run_id)
             personal += 1
-    return personal, entries
+    return personal, entries, cached
 
 
 def without_personal(state: RunState, *, keep_output: bool = False) -> RunState:
     """Return a run's state without what may be personal; counts stay.
 
     Erased are the principal, the names of files (also in messages), excerpts and shapes of lines
-    and cells, and the least and largest values of columns.
+    and cells, and the least and largest values of columns. Messages name files, never principals.
 
     Parameters
     ----------
@@ -173,17 +184,17 @@ def without_personal(state: RunState, *, keep_output: bool = False) -> RunState:
     keep_output : bool, default=False
         Whether the path of the data set stays, because the file is still to be deleted.
     """
-    names = {state.source, state.principal}
+    names: set[str] = set()
     for path in (state.source, state.output.path, state.fitted):
         if path is not None:
-            names |= {path, os.path.basename(path)}
-    names -= {"", "local", "system"}
-    known = sorted(names, key=len, reverse=True)
+            for name in (path, os.path.basename(path)):
+                names |= {name, repr(name)[1:-1]}  # as messages quote them
+    names -= {"", ERASED}
+    longest_first = sorted(names, key=lambda name: (-len(name), name))
+    known = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)")
 
     def clean(text: str) -> str:
-        for name in known:
-            text = text.replace(name, ERASED)
-        return text
+        return known.sub(ERASED, text) if longest_first else text
 
     changes: dict[str, Any] = {
         "source": ERASED,

@@ -110,7 +110,12 @@ def share_done(state: RunState) -> float:
 def error_of(state: RunState) -> RunError:
     """Return the error that a run without a result raises, with its cause."""
     failure = state.error
-    assert failure is not None
+    if failure is None:  # it goes on
+        message = (
+            f"run {state.run_id} of {state.source!r}: it must have ended, it is {state.status}; "
+            "wait for its end."
+        )
+        return RunError(message, run_id=state.run_id, state=state)
     stage = "" if failure.stage is None else f" in {failure.stage}"
     message = f"run {state.run_id} of {state.source!r} {state.status}{stage}: {failure.message}"
     error = RunError(message, run_id=state.run_id, stage=failure.stage, state=state)

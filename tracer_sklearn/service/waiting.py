@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tracer_sklearn._params import fail
+from tracer_sklearn.exceptions import IngestionError, RunError
 from tracer_sklearn.service.orchestrator import PipelineOrchestrator
 from tracer_sklearn.service.states import RunEvent
 from tracer_sklearn.service.tasks import Finished, OnEvent, Task
 
-__all__ = ["arrived", "in_loop", "unhindered"]
+__all__ = ["arrived", "ended_elsewhere", "in_loop", "refuse_elsewhere", "unhindered"]
+
+POLL_SECONDS = 0.5
 
 
 def in_loop(*callbacks: OnEvent | None) -> OnEvent | None:
@@ -61,7 +64,15 @@ async def arrived(
         upload = asyncio.ensure_future(coming(folder=folder, limits=task.config.limits))
         try:
             both: set[asyncio.Future[Any]] = {upload, asyncio.wrap_future(future)}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            seconds = task.config.limits.timeout_seconds
+            async with asyncio.timeout(seconds):
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        except TimeoutError:
+            raise IngestionError.from_reason(
+                task.state.source,
+                f"it did not come within {seconds:g} seconds",
+                "send it faster, or raise `timeout_seconds` of the limits",
+            ) from None
         finally:
             if not upload.done():
                 upload.cancel()
@@ -73,6 +84,25 @@ async def arrived(
         raise
     except Exception as error:
         await asyncio.to_thread(orchestrator.give_up, run_id, error)
+
+
+async def ended_elsewhere(orchestrator: PipelineOrchestrator, run_id: str) -> None:
+    """Wait while another process, or another pipeline object, works on a run."""
+    while await asyncio.to_thread(orchestrator.elsewhere, run_id) is not None:
+        await asyncio.sleep(POLL_SECONDS)
+
+
+async def refuse_elsewhere(orchestrator: PipelineOrchestrator, run_id: str) -> None:
+    """Refuse to stop what another process, or another pipeline object, works on."""
+    state = await asyncio.to_thread(orchestrator.elsewhere, run_id)
+    if state is not None:
+        raise RunError(
+            f"DataPipeline: a run must be cancelled by the pipeline that it was given to, {run_id} "
+            f"is {state.status} in another process or pipeline object; cancel it there, or end "
+            "that process.",
+            run_id=run_id,
+            state=state,
+        )
 
 
 async def unhindered(awaitable: Any) -> None:

@@ -80,6 +80,7 @@ def _configure_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
     for pragma in (
         f"busy_timeout={BUSY_SECONDS * 1000}",
         "foreign_keys=ON",
+        "secure_delete=ON",  # what retention erases is not left in free pages
         "synchronous=FULL",
         "fullfsync=ON",  # macOS: an fsync that reaches the disk
     ):
