@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 import tracer_sklearn as ts
 from tracer_sklearn.service import PipelineConfig, RunStatus
 from tracer_sklearn.service.jobs import Job, Outcome
-from tracer_sklearn.service.plans import blueprint_of, check_scoring
+from tracer_sklearn.service.plans import blueprint_of
 from tracer_sklearn.service.training import folds_for, target_of
 from tracer_sklearn.service.work import perform
 
@@ -358,28 +358,6 @@ def test_a_pipeline_of_another_blueprint_does_not_score(tmp_path, fitted):
     extra.steps.pop(-1)
     with pytest.raises(ts.SchemaError, match="all of its steps"):
         blueprint_of(extra)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"fields": {"customer_id": "CustID"}},
-        {"target_column": "churned"},
-        {"positive_label": "yes"},
-        {"extra_columns": ["region"]},
-        {"model": "linear"},
-        {"preprocessing_config": {"scaling_method": "none"}},
-        {"drift_monitor": "raise"},
-    ],
-)
-def test_scoring_refuses_what_only_fitting_can_honour(options):
-    config = PipelineConfig(**options)
-    if "drift_monitor" in options:
-        check_scoring(config)
-        return
-    with pytest.raises(ts.ParameterError, match=next(iter(options))):
-        check_scoring(config)
-    check_scoring(PipelineConfig(**PipelineConfig().to_dict()))  # the defaults say nothing
 
 
 def test_a_job_keeps_what_was_said_and_what_was_not():

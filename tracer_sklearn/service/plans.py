@@ -30,19 +30,6 @@ BLUEPRINTS: dict[str, tuple[str, ...]] = {
 }
 CLASSES = frozenset({"customer_churn"})  # whose target is one of two classes
 _OPTIONAL = ("as_of_column", "reference_date", "horizon_days")
-# what only fitting can honour; a fitted pipeline has its own
-_OF_FIT = (
-    "target_column",
-    "positive_label",
-    "preprocessing_config",
-    "fields",
-    "extra_columns",
-    "as_of_column",
-    "horizon_days",
-    "model",
-    "n_splits",
-    "leak_audit",
-)
 _STEPS = ("parse", "validate", "drift", "features", "leak", "impute", "cap", "encode", "scale")
 _MAY_LACK = {"drift", "leak"}
 _GENERATORS: dict[type, str] = {
@@ -142,23 +129,8 @@ def blueprint_of(pipeline: Any) -> str:
     )
 
 
-def check_scoring(config: PipelineConfig) -> None:
-    """Refuse what was asked for and cannot be had of a pipeline that is fitted already."""
-    default = PipelineConfig()
-    for name in _OF_FIT:
-        value = getattr(config, name)
-        if name in config.model_fields_set and value != getattr(default, name):
-            raise ParameterError(
-                f"DataPipeline: `{name}` must be left out where a fitted pipeline scores, it was "
-                "decided when that was fitted; leave it out, or fit anew without `fitted`.",
-                parameter=name,
-                value=value,
-            )
-
-
 def apply_scoring(pipeline: Any, config: PipelineConfig) -> None:
     """Set in a loaded pipeline what scoring can honour; what was not said stays as fitted."""
-    check_scoring(config)
     steps, default = dict(pipeline.steps), PipelineConfig()
     no_checks = not any(config.validation_config.model_dump().values())
     if config.reference_date is not None:
