@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from service_processes import Other, made, opens, opens_without_rights, works, writes
+from service_processes import Other, made, opens, works, writes
 
 import tracer_sklearn as ts
 from tracer_sklearn.service import RunFailure, RunState, RunStatus, RunStore
@@ -522,24 +522,6 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path):
         store.create(made("after"))
         AuditTrail.open(store).append("run.created", principal="ana")
         assert AuditTrail.open(store).verify().n_entries == written + 1
-
-
-def test_a_folder_that_may_not_be_written_is_said(tmp_path):
-    """In a process without root's rights, which ignore the modes of files."""
-    os.chmod(tmp_path, 0o755)
-    for parent in tmp_path.parents:
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-            os.chmod(parent, parent.stat().st_mode | 0o055)
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    full = filled(tmp_path / "full").parent
-    for path in (*full.iterdir(), full, empty):
-        os.chmod(path, 0o555 if path.is_dir() else 0o444)
-    folders = (empty, full, empty / "below")
-    said = Other(opens_without_rights, folders).everything()
-    for line, folder in zip(said, folders, strict=True):
-        assert str(folder) in line
-        assert "let this user read and write" in line
 
 
 @pytest.mark.parametrize("kills", [4, pytest.param(40, marks=pytest.mark.medium)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ __all__ = ["ResultMemory"]
 
 DATA_FILE = "data.arrow"
 # Runs whose fitted pipeline is known as it was before the work; of those that fail nobody asks.
+_LOCK = threading.Lock()
 _SEEN = 1000
 
 
@@ -68,8 +68,7 @@ class ResultMemory:
     def __init__(self, cache: ResultCache, state_dir: Path) -> None:
         self.cache = cache
         self.state_dir = state_dir
-        self._fitted: OrderedDict[str, _Fitted] = OrderedDict()
-        self._lock = threading.Lock()
+        self._fitted: dict[str, _Fitted] = {}
 
     def recall(self, task: Task, state: RunState) -> Finished | None:
         """Return the result of the same work, as that of this run; None where there is none."""
@@ -78,10 +77,10 @@ class ResultMemory:
             fitted = _Fitted.seen(state.fitted)
             if fitted is None:
                 return None
-            with self._lock:
+            with _LOCK:
                 self._fitted[state.run_id] = fitted
                 while len(self._fitted) > _SEEN:
-                    self._fitted.popitem(last=False)
+                    self._fitted.pop(next(iter(self._fitted)))
         key = self._key(task, state, fitted)
         found = None if key is None else self.cache.get(key)
         if found is None or found.frame is None:
@@ -125,7 +124,7 @@ class ResultMemory:
         """
         fitted = None
         if done.state.fitted is not None:
-            with self._lock:
+            with _LOCK:
                 fitted = self._fitted.pop(done.state.run_id, None)
             if fitted is None or _Fitted.seen(done.state.fitted) != fitted:
                 return
