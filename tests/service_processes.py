@@ -6,12 +6,10 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from multiprocessing import forkserver
 from pathlib import Path
 
-from tracer_sklearn.exceptions import StoreError
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.states import IngestionState, RunState, now
 from tracer_sklearn.service.store import RunStore
@@ -110,19 +108,3 @@ def writes(say, url, folder, name, n=100_000):
         store.save(made(run, status="COMPLETED"))
         trail.append("run.completed", run_id=run, principal="ana")
         say(run)
-
-
-def opens_without_rights(say, folders):
-    """Try to open stores as a user to whom the modes of files matter."""
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-    for folder in folders:
-        try:
-            RunStore.open(state_dir=folder)
-        except StoreError as error:
-            say(str(error))
-        else:
-            say("opened")
-    sys.stdout.flush()
