@@ -324,9 +324,7 @@ def test_the_lock_of_an_output_holds_between_processes(tmp_path: Path) -> None:
     script = textwrap.dedent(f"""
         import sys
         from pathlib import Path
-        from tracer_sklearn.service.executors import run_in_worker
-from tracer_sklearn.service.jobs import Job
-from tracer_sklearn.service.locks import output_lock
+        from tracer_sklearn.service.locks import output_lock
         with output_lock(Path({str(tmp_path / "locks")!r}), {target!r}, lambda: False):
             print("held", flush=True)
             sys.stdin.read()
