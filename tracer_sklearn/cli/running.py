@@ -283,22 +283,11 @@ def _present(state: Any, as_json: bool) -> None:
 
 
 def _blueprint_of(pipeline: Path) -> str:
-    """Return which blueprint made a fitted pipeline, by the generator in it."""
-    from tracer_sklearn.exceptions import IngestionError
+    """Return which blueprint made a saved pipeline."""
     from tracer_sklearn.io.persistence import load
+    from tracer_sklearn.service.plans import blueprint_of
 
-    generators = {
-        "ChurnFeatures": "customer_churn",
-        "RevenueFeatures": "revenue_projection",
-        "PriceFeatures": "price_optimization",
-    }
-    steps = getattr(load(pipeline), "named_steps", {})
-    name = type(steps.get("features")).__name__
-    if name not in generators:
-        raise IngestionError.from_reason(
-            str(pipeline), "it must hold the pipeline of a blueprint, it does not", "train one"
-        )
-    return generators[name]
+    return blueprint_of(load(pipeline))
 
 
 def _copy_pipeline(made: str, target: Path) -> None:
