@@ -26,8 +26,8 @@ from tracer_sklearn.exceptions import ParameterError, RunError
 from tracer_sklearn.service import machinery
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.config import PipelineConfig
-from tracer_sklearn.service.executors import run_in_worker
-from tracer_sklearn.service.jobs import Job
+from tracer_sklearn.service.executors import run_by_executor, run_in_worker
+from tracer_sklearn.service.jobs import Job, Outcome
 from tracer_sklearn.service.locks import Cancelled, output_lock
 from tracer_sklearn.service.orchestrator import PipelineOrchestrator
 from tracer_sklearn.service.requests import requested
@@ -547,6 +547,29 @@ def test_an_executor_that_breaks_is_a_lost_worker(paths: None, tmp_path: Path) -
         assert (state.error.type, state.attempts) == ("WorkerLost", 2)
         bench.check(state)
         bench.close()
+
+
+def test_a_job_that_ends_while_its_events_are_read_has_ended(tmp_path: Path) -> None:
+    told = tmp_path / "told-1.jsonl"
+    told.write_text('["output", "{}"]\n')
+    answer: Future[str] = Future()
+
+    class Slow(ThreadPoolExecutor):
+        def submit(self, *args: Any, **options: Any) -> Any:
+            return answer
+
+    with Slow(1) as executor:
+        outcome = run_by_executor(
+            executor,
+            "{}",
+            folder=str(tmp_path),
+            attempt=1,
+            on_stage=lambda stage, state: answer.set_result(Outcome().model_dump_json()),
+            cancelled=lambda: False,
+            timeout_seconds=60.0,
+            memory_mb=4000.0,
+        )
+    assert outcome == Outcome()
 
 
 def test_a_job_whose_run_has_ended_is_not_begun(paths: None, tmp_path: Path) -> None:

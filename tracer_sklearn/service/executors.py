@@ -13,8 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
-from concurrent.futures import TimeoutError as NotYet
+from concurrent.futures import CancelledError, Executor, Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -113,16 +112,15 @@ def run_by_executor(
             while told.exists() and not over.exists() and time.monotonic() < deadline:
                 time.sleep(GLANCE_SECONDS / 2)
             return stopped("Cancelled", "run: it was cancelled.")
-        try:
-            answer = future.result(GLANCE_SECONDS)
-        except NotYet:
-            heard = _tell(told, heard, on_stage)
-            if future.done():  # the job itself, not the wait for it, ended so
-                return _lost(future.exception())
+        wait([future], GLANCE_SECONDS)
+        is_done = future.done()  # asked before reading: what it told last is still heard
+        heard = _tell(told, heard, on_stage)
+        if not is_done:
             continue
+        try:
+            answer = future.result()
         except (Exception, CancelledError) as error:  # a broken pool, a cluster that gave up
             return _lost(error)
-        _tell(told, heard, on_stage)
         return Outcome.model_validate_json(answer)
 
 
