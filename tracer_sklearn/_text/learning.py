@@ -158,6 +158,8 @@ def _accounted(
     why: str,
     ambiguous: tuple[ColumnFormat, ...],
 ) -> Learnt:
+    if not words.height:  # most columns of a wide and sparse table
+        return Learnt(format, why, n_values=0, n_missing=n_rows, ambiguous=ambiguous)
     wrong = words.filter(_cells(words, failed(nw.col("text"), format)))
     n_values = int(words["rows"].sum())
     return Learnt(
@@ -230,6 +232,8 @@ def _counted(series: pl.Series) -> pl.DataFrame:
 
 def _holding(cells: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return the cells that hold something; choose the missing marks."""
+    if not cells.height:
+        return cells, MISSING_WORDS
     nothing = _cells(cells, is_missing(nw.col("text"), ColumnFormat("date")))
     held = cells.filter(~nothing)
     missing: tuple[str, ...] = MISSING_WORDS
