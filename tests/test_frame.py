@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import threading
+import weakref
 
 import duckdb
 import narwhals
@@ -323,6 +325,17 @@ def test_threads_can_share_a_fitted_stage() -> None:
     for thread in threads:
         thread.join()
     assert [found[k] for k in range(len(parts))] == expected
+
+
+def test_a_forgotten_stage_leaves_nothing_behind() -> None:
+    """What Polars holds of a query must not hold the query: no collector sees such a cycle."""
+    stage = FeatureScaler().fit(pd.DataFrame({"a": np.arange(20.0)}))
+    stage.transform(pd.DataFrame({"a": [1.0]}))
+    plans = [weakref.ref(plan) for plan in stage._plans_.values()]
+    assert plans
+    del stage
+    gc.collect()
+    assert [plan() for plan in plans] == [None] * len(plans)
 
 
 def test_a_generated_name_that_exists_is_refused() -> None:

@@ -22,6 +22,27 @@ _AS_WRITTEN = pl.QueryOptFlags.none()
 Build = Callable[[nw.LazyFrame[Any]], nw.LazyFrame[Any]]
 
 
+class _Source:
+    """Where a query finds its frame.
+
+    It knows nothing of the query: a cycle through Polars' side is one that Python's collector
+    cannot see, and whatever is in it would stay for ever.
+    """
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame
+
+    def scan(
+        self,
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,  # noqa: ARG002
+        batch_size: int | None,  # noqa: ARG002
+    ) -> Iterator[pl.DataFrame]:
+        frame = self.frame if with_columns is None else self.frame.select(with_columns)
+        yield frame if predicate is None else frame.filter(predicate)
+
+
 class Plan:
     """A Polars query over one schema, with the frame left open.
 
@@ -37,22 +58,12 @@ class Plan:
 
     def __init__(self, schema: pl.Schema, build: Build, parameters: Mapping[str, Any]) -> None:
         self._parameters = parameters
-        self._frame = pl.DataFrame(schema=schema)
+        self._source = _Source(pl.DataFrame(schema=schema))
         # one frame is in the source at a time; runs of several threads take turns
         self._turn = threading.Lock()
-        source = register_io_source(self._scan, schema=schema)
-        self._query: pl.LazyFrame = build(nw.from_native(source)).to_native()
+        scanned = register_io_source(self._source.scan, schema=schema)
+        self._query: pl.LazyFrame = build(nw.from_native(scanned)).to_native()
         self.names = self._query.collect_schema().names()
-
-    def _scan(
-        self,
-        with_columns: list[str] | None,
-        predicate: pl.Expr | None,
-        n_rows: int | None,  # noqa: ARG002
-        batch_size: int | None,  # noqa: ARG002
-    ) -> Iterator[pl.DataFrame]:
-        frame = self._frame if with_columns is None else self._frame.select(with_columns)
-        yield frame if predicate is None else frame.filter(predicate)
 
     def is_for(self, parameters: Mapping[str, Any]) -> bool:
         """Tell whether these are the very objects that the query was built with."""
@@ -64,11 +75,11 @@ class Plan:
         if not self.names:
             return pl.DataFrame()
         with self._turn:
-            self._frame = frame
+            self._source.frame = frame
             try:
                 # the streaming engine would answer in pieces that have to be copied together
                 if len(frame) <= _FEW_ROWS:
                     return self._query.collect(engine="in-memory", optimizations=_AS_WRITTEN)
                 return self._query.collect(engine="in-memory")
             finally:
-                self._frame = frame.clear()
+                self._source.frame = frame.clear()
