@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 
 import pytest
@@ -65,6 +66,15 @@ def test_a_lost_manifest_is_named(churn, tmp_path):
     ts.save(churn[0], tmp_path / "p.skops")
     (tmp_path / "p.json").unlink()
     with pytest.raises(ts.IngestionError, match=r"manifest p\.json must be readable"):
+        ts.load(tmp_path / "p.skops")
+
+
+@pytest.mark.parametrize("ending", ["skops", "json"])
+def test_a_fifo_is_not_waited_for(churn, tmp_path, ending):
+    ts.save(churn[0], tmp_path / "p.skops")
+    (tmp_path / f"p.{ending}").unlink()
+    os.mkfifo(tmp_path / f"p.{ending}")
+    with pytest.raises(ts.IngestionError, match="it is a FIFO"):
         ts.load(tmp_path / "p.skops")
 
 

@@ -24,6 +24,7 @@ from test_service_workers import PATHS, gone, wait_for
 
 import tracer_sklearn as ts
 from tracer_sklearn.exceptions import RunError
+from tracer_sklearn.io import _source
 from tracer_sklearn.service import DataPipeline, PipelineConfig, RunStore
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.jobs import Job
@@ -304,6 +305,45 @@ def test_every_write_that_may_fail(
     assert n > 3
 
 
+_FULL_DISK = """
+    import resource, signal, sys
+    from pathlib import Path
+    from test_service_faults import _job, perform
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    source, folder, ending = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    output = folder / f"made.{ending}"
+    for size in map(int, sys.argv[4:]):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+        job = _job(source, folder).model_copy(update={"output": str(output)})
+        outcome = perform(job, lambda name, state: None)
+        assert outcome.error is not None, size
+        assert not outcome.error.transient
+        assert not list(folder.rglob("*.part")), size
+        assert not output.exists(), size
+"""
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("ending", ["parquet", "csv", "arrow"])
+def test_a_disk_that_is_full_at_any_byte(source: Path, tmp_path: Path, ending: str) -> None:
+    """The system itself refuses to let files grow, also those that native code writes."""
+    output = tmp_path / f"made.{ending}"
+    job = _job(source, tmp_path).model_copy(update={"output": str(output)})
+    assert perform(job, lambda name, state: None).error is None
+    size = output.stat().st_size
+    output.unlink()
+    sizes = [0, 1, *(size * part // 10 for part in range(1, 10)), size - 1]
+    script = [sys.executable, "-c", textwrap.dedent(_FULL_DISK), source, tmp_path, ending]
+    done = subprocess.run(
+        [*script, *map(str, sizes)],
+        env={**os.environ, **PATHS},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
 @pytest.mark.medium
 @pytest.mark.parametrize("where", ["output", "folder", "pipeline"])
 def test_folders_that_cannot_be_written(source: Path, tmp_path: Path, where: str) -> None:
@@ -368,6 +408,38 @@ def test_a_source_that_changed_since_it_was_looked_at(
     assert outcome.error is not None
     assert outcome.error.category == "ingestion"
     assert "changed" in outcome.error.message
+    assert not (tmp_path / "made.parquet").exists()
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("how", ["rewritten", "truncated", "appended"])
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_source_that_changes_while_it_is_read(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, after: int
+) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_bytes(source.read_bytes())
+    real = _source._File.read_at
+    reads = 0
+
+    def read_at(file: Any, *arguments: Any) -> bytes:
+        nonlocal reads
+        data: bytes = real(file, *arguments)
+        reads += 1
+        if reads == after:
+            with path.open("r+b") as other:
+                if how == "truncated":
+                    other.truncate(file.size // 2)
+                other.seek(0, os.SEEK_END if how == "appended" else os.SEEK_SET)
+                other.write(b"x")
+        return data
+
+    monkeypatch.setattr(_source._File, "read_at", read_at)
+    outcome = perform(_job(path, tmp_path), lambda name, state: None)
+    assert reads >= after
+    assert outcome.error is not None
+    assert outcome.error.category == "ingestion"
+    assert "changed while it was read" in outcome.error.message
     assert not (tmp_path / "made.parquet").exists()
 
 

@@ -65,6 +65,17 @@ def open_source(
         raise
 
 
+def regular_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a regular file; refuse, and never wait for, anything else."""
+    stored = _open_path(os.fspath(path), IngestionLimits())
+    try:
+        data = stored.read_all()
+        stored.refuse_change()
+        return data
+    finally:
+        stored.close()
+
+
 class Source:
     """Bytes that can be read more than once, whole or in chunks.
 

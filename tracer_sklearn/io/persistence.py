@@ -14,6 +14,7 @@ from typing import Any
 from tracer_sklearn._params import fail
 from tracer_sklearn.exceptions import IngestionError, MissingDependencyError
 from tracer_sklearn.io._atomic import written_whole
+from tracer_sklearn.io._source import regular_bytes
 
 __all__ = ["load", "save"]
 
@@ -157,8 +158,10 @@ def load(path: str | os.PathLike[str], *, trusted: Iterable[str] = ()) -> Any:
     skops = _skops("load")
     file, manifest = _files("load", path)
     try:
-        stored = file.read_bytes()
-        expected = json.loads(manifest.read_text("utf-8"))["sha256"]
+        stored = regular_bytes(file)
+        expected = json.loads(regular_bytes(manifest))["sha256"]
+    except IngestionError:  # it says already which file, and why
+        raise
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IngestionError.from_reason(
             str(file),
