@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import inspect
 import os
 import re
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import pytest
 from numpydoc.docscrape import ClassDoc, FunctionDoc
+from numpydoc.validate import validate
+from pydantic import BaseModel
 
 import tracer_sklearn as ts
+from tracer_sklearn import service
 
 ROOT = Path(__file__).resolve().parents[1]
 SLOW = {
@@ -78,6 +82,8 @@ def public() -> Iterator[tuple[str, object]]:
                 yield f"{name}.{inner}", getattr(item, inner)
         elif not name.startswith("__"):
             yield name, item
+    for name in service.__all__:
+        yield f"service.{name}", getattr(service, name)
 
 
 PUBLIC = dict(public())
@@ -86,6 +92,55 @@ CALLABLE = {
     for name, item in PUBLIC.items()
     if inspect.isfunction(item) or (inspect.isclass(item) and not issubclass(item, Exception))
 }
+
+
+def members() -> Iterator[tuple[str, object]]:
+    """Public methods and properties of the service's classes, without those of pydantic."""
+    for name, item in CALLABLE.items():
+        if not (name.startswith("service.") and inspect.isclass(item)):
+            continue
+        found = {  # those of a subclass take the place of those of its base
+            attribute: member
+            for owner in reversed(item.__mro__)
+            if owner.__module__.startswith("tracer_sklearn.service")
+            for attribute, member in vars(owner).items()
+        }
+        for attribute, member in found.items():
+            if attribute.startswith("_") or hasattr(BaseModel, attribute):
+                continue
+            if isinstance(member, property | classmethod | staticmethod | types.FunctionType):
+                yield f"{name}.{attribute}", getattr(item, attribute)
+
+
+MEMBERS = dict(members())
+
+
+def check_parameters(name: str, item: object, doc: FunctionDoc, parameters: dict) -> None:
+    """Compare names, order and defaults with the signature."""
+    documented = {
+        part.strip().lstrip("*"): parameter
+        for parameter in doc["Parameters"]
+        for part in parameter.name.split(",")
+    }
+    assert list(documented) == list(parameters), name
+    for key, parameter in parameters.items():
+        default = parameter.default
+        if default is inspect.Parameter.empty or parameter.kind in (
+            inspect.Parameter.VAR_KEYWORD,
+            inspect.Parameter.VAR_POSITIONAL,
+        ):
+            continue
+        kind = documented[key].type
+        if kind == "optional":  # a group that another method documents, from whose test it follows
+            other = re.match(r"As for `(\w+)`", documented[key].desc[0])
+            assert other, f"{name}: `{key}` is optional, and refers to no other method"
+            method = MEMBERS[f"{name.rpartition('.')[0]}.{other[1]}"]
+            assert inspect.signature(method).parameters[key].default == default, f"{name}: {key}"
+            continue
+        shown = re.search(r"default=(.+)$", kind)
+        assert shown, f"{name}: `{key}` documents no default in {kind!r}"
+        says = shown.group(1).strip().replace("'", '"')
+        assert says == repr(default).replace("'", '"'), f"{name}: `{key}` documents {says}"
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -99,27 +154,23 @@ def test_public_names_are_documented(name: str) -> None:
 def test_documented_parameters_are_those_of_the_signature(name: str) -> None:
     item = CALLABLE[name]
     doc = ClassDoc(item) if inspect.isclass(item) else FunctionDoc(item)
-    documented = {
-        part.strip().lstrip("*"): parameter.type
-        for parameter in doc["Parameters"]
-        for part in parameter.name.split(",")
-    }
-    if hasattr(item, "model_fields"):  # pydantic's signatures are keyword-only and generated
+    if inspect.isclass(item) and issubclass(item, enum.Enum):
+        assert [attribute.name for attribute in doc["Attributes"]] == [each.name for each in item]
+    elif hasattr(item, "model_fields"):  # pydantic's signatures are keyword-only and generated
+        documented = {
+            part.strip(): parameter.type
+            for parameter in doc["Parameters"]
+            for part in parameter.name.split(",")
+        }
         assert set(documented) == set(item.model_fields)
-        return
-    parameters = inspect.signature(item).parameters
-    assert list(documented) == list(parameters)
-    for key, parameter in parameters.items():
-        default = parameter.default
-        if default is inspect.Parameter.empty or parameter.kind in (
-            inspect.Parameter.VAR_KEYWORD,
-            inspect.Parameter.VAR_POSITIONAL,
-        ):
-            continue
-        shown = re.search(r"default=(.+)$", documented[key])
-        assert shown, f"{name}: `{key}` documents no default in {documented[key]!r}"
-        says = shown.group(1).strip().replace("'", '"')
-        assert says == repr(default).replace("'", '"'), f"{name}: `{key}` documents {says}"
+        for key, field in item.model_fields.items():
+            if not name.startswith("service.") or documented[key] == "optional":
+                continue
+            if type(field.default) in (bool, int, float, str):
+                says = documented[key].partition("default=")[2].replace("'", '"')
+                assert says == repr(field.default).replace("'", '"'), f"{name}: {key}"
+    else:
+        check_parameters(name, item, doc, dict(inspect.signature(item).parameters))
 
 
 @pytest.mark.parametrize("name", CALLABLE)
@@ -135,3 +186,31 @@ def test_public_methods_are_documented(name: str) -> None:
     for method, function in inspect.getmembers(CALLABLE[name], inspect.isfunction):
         if not method.startswith("_") and function.__module__.startswith("tracer_sklearn"):
             assert inspect.getdoc(function), f"{name}.{method}"
+
+
+@pytest.mark.parametrize("name", service.__all__)
+def test_the_reference_names_what_the_service_has(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs/reference/service.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", MEMBERS)
+def test_documented_parameters_of_methods_are_those_of_the_signature(name: str) -> None:
+    item = MEMBERS[name]
+    if not isinstance(item, property):
+        parameters = dict(inspect.signature(item).parameters)
+        parameters.pop("self", None)
+        check_parameters(name, item, FunctionDoc(item), parameters)
+
+
+# Extended summaries, examples of methods, "See Also", and returns without a name are no rules here.
+NO_RULES = {"ES01", "EX01", "SA01", "RT02"}
+NO_RULES_OF_ENUMS = NO_RULES | {"PR01"}  # parameters of `enum.Enum`, by which nobody calls them
+
+
+@pytest.mark.parametrize("name", [n for n in (*PUBLIC, *MEMBERS) if n.startswith("service.")])
+def test_documentation_of_the_service_is_numpydoc(name: str) -> None:
+    item = PUBLIC.get(name)
+    is_enum = inspect.isclass(item) and issubclass(item, enum.Enum)
+    spared = NO_RULES_OF_ENUMS if is_enum else NO_RULES
+    found = validate(f"tracer_sklearn.{name}")["errors"]
+    assert not [f"{code}: {says}" for code, says in found if code not in spared]

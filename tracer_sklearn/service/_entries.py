@@ -34,11 +34,23 @@ class CachedResult:
     ----------
     outcome : str
         The run's state as JSON, without what is personal.
-    frame : bytes, memoryview, Path or None
+    frame : bytes, memoryview, Path or None, default=None
         The data set in Arrow's or Parquet's format. A path stands for the file's content, so that
-        large ones are copied without being held in memory; `get` returns memory.
-    pipeline, manifest : bytes, memoryview, Path or None
+        large ones are copied without being held in memory; `ResultCache.get` returns memory.
+    pipeline, manifest : bytes, memoryview, Path or None, default=None
         The saved pipeline and its manifest.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tracer_sklearn.service import CachedResult, cache_key, open_cache
+    >>> key = cache_key("0" * 64, "customer_churn", {}, "1.0.0")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cache = open_cache(state_dir=folder)
+    ...     stored = cache.put(key, CachedResult('{"run_id": "01"}', frame=b"ARROW1..."))
+    ...     found = cache.get(key)
+    >>> stored, found.outcome, bytes(found.frame), found.pipeline
+    (True, '{"run_id": "01"}', b'ARROW1...', None)
     """
 
     outcome: str

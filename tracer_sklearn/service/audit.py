@@ -39,7 +39,7 @@ _START = "0" * 64
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One entry of the trail.
+    """One entry of the trail; `AuditTrail.entries` gives them.
 
     Parameters
     ----------
@@ -57,6 +57,17 @@ class AuditEntry:
         Further facts.
     personal : dict or None
         Further facts that may be personal, such as the name of a file; None where erased.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tracer_sklearn.service import AuditTrail, RunStore
+    >>> with tempfile.TemporaryDirectory() as folder, RunStore.open(state_dir=folder) as store:
+    ...     trail = AuditTrail.open(store)
+    ...     _ = trail.append("run.failed", run_id="01", principal="ana", personal={"file": "a.csv"})
+    ...     entry = trail.entries(run_id="01")[0]
+    >>> entry.seq, entry.action, entry.principal, entry.personal
+    (1, 'run.failed', 'ana', {'file': 'a.csv'})
     """
 
     seq: int
@@ -71,7 +82,7 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class AuditVerdict:
-    """Whether the trail is whole.
+    """Whether the trail is whole; `AuditTrail.verify` finds out.
 
     Parameters
     ----------
@@ -79,16 +90,28 @@ class AuditVerdict:
         Whether every entry is there, in its place, and as it was written.
     n_entries : int
         How many there are.
-    first_broken : int or None
+    first_broken : int or None, default=None
         Place of the first entry that is missing or was touched.
-    reason : str
+    reason : str, default=""
         What was found; for people.
-    head_seq : int or None
+    head_seq : int or None, default=None
         How far the anchor beside the store had come. It may lag behind the entries by those whose
         process died in between; noted elsewhere together with `head_mac` it shows even that store
         and anchor were both put back to an older day.
-    head_mac : str or None
+    head_mac : str or None, default=None
         The code of that entry.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tracer_sklearn.service import AuditTrail, RunStore
+    >>> with tempfile.TemporaryDirectory() as folder, RunStore.open(state_dir=folder) as store:
+    ...     trail = AuditTrail.open(store)
+    ...     for action in ("run.created", "run.started"):
+    ...         _ = trail.append(action, run_id="01", principal="ana")
+    ...     verdict = trail.verify()
+    >>> verdict.ok, verdict.n_entries, verdict.reason
+    (True, 2, '2 entries, each as it was written')
     """
 
     ok: bool
@@ -114,13 +137,21 @@ class AuditTrail:
     store : RunStore
         The store that the entries are in.
     key : bytes
-        The key; `state_key` finds it.
+        The key. `AuditTrail.open` takes that of ``TRACER_AUDIT_KEY``, or of the file
+        ``audit.key`` in the state folder.
+
+    Raises
+    ------
+    StoreError
+        By every method, if the store does not answer, or does not take what is written.
 
     Notes
     -----
-    What may be personal (the principal, and the details of `PERSONAL_DETAILS`) is not in the chain
-    but beside it, where it can be erased; the chain holds its HMAC with a salt that is erased
-    together with it. An entry may lack it only where a later entry of the trail says so.
+    What may be personal is not in the chain but beside it, where it can be erased; the chain holds
+    its HMAC with a salt that is erased together with it. An entry may lack it only where a later
+    entry of the trail says so. Personal are the principal, and details by the names "error",
+    "file", "filename", "message", "output", "path", "principal", "reason", "source" and
+    "source_name".
 
     Examples
     --------
@@ -141,10 +172,22 @@ class AuditTrail:
     def open(cls, store: RunStore) -> AuditTrail:
         """Open the trail of a store; its key and its anchor are made with its first opening.
 
+        Parameters
+        ----------
+        store : RunStore
+            The store that the entries are in.
+
+        Returns
+        -------
+        AuditTrail
+            The trail. Where a damaged store was set aside, its first entry says so.
+
         Raises
         ------
         StoreError
             If the trail was begun, but its key is missing or is another one.
+        ParameterError
+            If ``TRACER_AUDIT_KEY`` is no key.
         """
         with store.reading() as connection:
             last = _last(connection)
@@ -166,7 +209,7 @@ class AuditTrail:
 
     @property
     def key_id(self) -> str:
-        """A name of the key that does not give it away."""
+        """A name of the key that does not give it away, 16 hexadecimal digits."""
         return derived(self.key, "key id").hex()[:16]
 
     @property
@@ -191,20 +234,28 @@ class AuditTrail:
         ----------
         action : str
             What was done, such as "run.completed".
-        run_id, blueprint : str or None, default=None
-            To which run, of which blueprint.
+        run_id : str or None, default=None
+            To which run; None where it belongs to none.
         principal : str
             On whose behalf; it can be erased later.
+        blueprint : str or None, default=None
+            Of which blueprint.
         details : dict or None, default=None
-            Further facts, for as long as the trail lives. Those named in `PERSONAL_DETAILS` are
-            taken as ``personal``.
+            Further facts, for as long as the trail lives: texts, finite numbers, booleans or None
+            by name. Those whose names are personal, see the notes of the class, are taken as
+            ``personal``.
         personal : dict or None, default=None
-            Further facts that can be erased later.
+            Further facts of these kinds that can be erased later.
+
+        Returns
+        -------
+        int
+            The place of the entry.
 
         Raises
         ------
-        StoreError
-            If the store does not take it.
+        ParameterError
+            If a fact is of another kind.
         """
         with self.writing() as writer:
             return writer.append(
@@ -222,6 +273,12 @@ class AuditTrail:
 
         One process at a time is in here. The anchor follows when the transaction is kept: it may
         lag behind the entries, when the process dies in between, but never leads.
+
+        Yields
+        ------
+        AuditWriter
+            Has `append` and `erase` of the trail, and the transaction as ``connection``. An error
+            within the block takes everything back.
         """
         with self._anchor.held() as anchor:
             with self.store.writing() as connection:
@@ -250,7 +307,27 @@ class AuditTrail:
     ) -> int:
         """Erase what is personal in the entries of a run, or in older ones that are of no run.
 
-        Returns how many entries lost something. An entry says so, in the same transaction.
+        An entry says so, in the same transaction.
+
+        Parameters
+        ----------
+        run_id : str or None, default=None
+            The run. Either this or ``before`` is given.
+        before : datetime or None, default=None
+            The moment up to which entries that are of no run lose it. Without a time zone it is
+            local time.
+        principal : str, default="system"
+            On whose behalf.
+
+        Returns
+        -------
+        int
+            How many entries lost something.
+
+        Raises
+        ------
+        ParameterError
+            If both or neither of ``run_id`` and ``before`` are given.
         """
         with self.writing() as writer:
             return writer.erase(run_id=run_id, before=before, principal=principal)
@@ -270,11 +347,21 @@ class AuditTrail:
         Parameters
         ----------
         run_id, action : str or None, default=None
-            Of this run; of this kind.
-        after : int, default=0
-            Only entries behind this number.
+            Of this run; of this kind. None for all.
+        after : int >= 0, default=0
+            Only entries behind this place.
         limit : int or None, default=1000
-            At most so many; None for all.
+            At most so many, because a trail grows for years; None for all.
+
+        Returns
+        -------
+        list of AuditEntry
+            Empty where there is none.
+
+        Raises
+        ------
+        ParameterError
+            If ``after`` is negative.
         """
         check_integer(f"{WHO}.entries", "after", after, low=0)
         query = select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(limit)
@@ -291,6 +378,11 @@ class AuditTrail:
         Found are: an entry that was changed, added, removed or moved; a tail that was cut; what is
         personal that was changed, or erased without an entry that says so; and an anchor that is
         missing or was made without the key. An anchor that lags is no fault.
+
+        Returns
+        -------
+        AuditVerdict
+            Whether it is whole, and where not.
         """
         anchor = self._anchor
         mark = anchor.peek()  # before the entries: they only become more

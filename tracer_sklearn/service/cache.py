@@ -78,6 +78,19 @@ def cache_key(
     -------
     str
         64 hexadecimal digits.
+
+    Raises
+    ------
+    ParameterError
+        If ``config`` is a dict with a key or value that is not legal.
+
+    Examples
+    --------
+    >>> from tracer_sklearn.service import cache_key
+    >>> def key(config):
+    ...     return cache_key("0" * 64, "customer_churn", config, "1.0.0")
+    >>> key({"n_splits": 5}) == key({}), key({"retention": {"outputs_days": 7}}) == key({})
+    (False, True)
     """
     if not isinstance(config, PipelineConfig):
         config = PipelineConfig(**config)
@@ -106,7 +119,30 @@ def open_cache(
     max_bytes : int, default=2000000000
         Most bytes of all entries, 2 GB; those longest unused go first.
     key : bytes or None, default=None
-        The key of the state folder, where it is at hand.
+        The key of the state folder, where it is at hand. None reads it, or makes it.
+
+    Returns
+    -------
+    ResultCache
+        The cache. That of ``url=None`` stores nothing and finds nothing.
+
+    Raises
+    ------
+    ParameterError
+        If ``url`` or ``max_bytes`` is not legal, or ``TRACER_AUDIT_KEY`` is no key.
+    StoreError
+        If the state folder cannot be written.
+    MissingDependencyError
+        If the URL is of Redis, and redis is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tracer_sklearn.service import cache_key, open_cache
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cache = open_cache(state_dir=folder)
+    ...     print(cache.get(cache_key("0" * 64, "customer_churn", {}, "1.0.0")))
+    None
     """
     check_integer("ResultCache", "max_bytes", max_bytes, low=1)
     if url is None:
@@ -154,6 +190,25 @@ class ResultCache(ABC):
         The key that entries are made with.
     max_bytes : int
         Most bytes of all entries.
+
+    Raises
+    ------
+    ParameterError
+        By every method that takes a key, if `cache_key` made no such key.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from tracer_sklearn.service import CachedResult, cache_key, open_cache
+    >>> key = cache_key("0" * 64, "customer_churn", {}, "1.0.0")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cache = open_cache(state_dir=folder)
+    ...     before = cache.get(key)
+    ...     stored = cache.put(key, CachedResult('{"run_id": "01"}'))
+    ...     stats = cache.stats
+    ...     deleted = cache.delete_runs({"01"})
+    >>> before, stored, stats["misses"], stats["stored"], deleted
+    (None, True, 1, 1, 1)
     """
 
     def __init__(self, secret: bytes, max_bytes: int) -> None:
@@ -168,7 +223,18 @@ class ResultCache(ABC):
         return {name: self._counts.get(name, 0) for name in names}
 
     def get(self, key: str) -> CachedResult | None:
-        """Return a result, or None; a damaged one is deleted."""
+        """Look a result up; a damaged one is deleted.
+
+        Parameters
+        ----------
+        key : str
+            As `cache_key` makes it.
+
+        Returns
+        -------
+        CachedResult or None
+            The result; None where there is none.
+        """
         check_key(key)
         content: Content | None = None
         with self._spared():
@@ -186,7 +252,21 @@ class ResultCache(ABC):
         return result
 
     def put(self, key: str, result: CachedResult) -> bool:
-        """Store a result, and say whether it is stored."""
+        """Store a result; where there is no room, those longest unused go.
+
+        Parameters
+        ----------
+        key : str
+            As `cache_key` makes it.
+        result : CachedResult
+            The result.
+
+        Returns
+        -------
+        bool
+            Whether it is stored; not where it is larger than ``max_bytes``, or where disk or server
+            refuse it.
+        """
         check_key(key)
         stored = False
         with self._spared():
@@ -198,7 +278,18 @@ class ResultCache(ABC):
         return stored
 
     def delete(self, key: str) -> bool:
-        """Delete an entry, and say whether there was one."""
+        """Delete an entry.
+
+        Parameters
+        ----------
+        key : str
+            As `cache_key` makes it.
+
+        Returns
+        -------
+        bool
+            Whether there was one.
+        """
         check_key(key)
         found = False
         with self._spared():
@@ -206,11 +297,33 @@ class ResultCache(ABC):
         return found
 
     def delete_older(self, than: datetime) -> int:
-        """Delete entries stored before a moment, and return how many there were."""
+        """Delete entries stored before a moment.
+
+        Parameters
+        ----------
+        than : datetime
+            The moment, with its time zone.
+
+        Returns
+        -------
+        int
+            How many there were.
+        """
         return self._delete_where(lambda label: label.stored_at < than)
 
     def delete_runs(self, run_ids: Collection[str]) -> int:
-        """Delete what these runs made, and return how many entries there were."""
+        """Delete what some runs made.
+
+        Parameters
+        ----------
+        run_ids : collection of str
+            The runs.
+
+        Returns
+        -------
+        int
+            How many entries there were.
+        """
         ids = set(run_ids)
         return self._delete_where(lambda label: label.run_id in ids) if ids else 0
 

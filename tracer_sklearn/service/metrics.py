@@ -40,6 +40,8 @@ class ServiceMetrics:
     ------
     MissingDependencyError
         On first use, if prometheus-client is not installed.
+    ParameterError
+        On first use, if the registry has such metrics already: of another `ServiceMetrics`.
 
     Notes
     -----
@@ -49,12 +51,11 @@ class ServiceMetrics:
 
     Examples
     --------
-    >>> from urllib.request import urlopen
     >>> from tracer_sklearn.service import ServiceMetrics
-    >>> with ServiceMetrics().serve() as server:
-    ...     page = urlopen(server.url).read().decode()
-    >>> "tracer_runs_in_progress" in page
-    True
+    >>> metrics = ServiceMetrics()
+    >>> metrics.observe_worker(0, memory_mb=250.0, cpu_seconds=1.5)
+    >>> [line for line in metrics.text().splitlines() if line.startswith("tracer_worker")]
+    ['tracer_worker_memory_bytes{worker="0"} 2.5e+08', 'tracer_worker_cpu_seconds{worker="0"} 1.5']
     """
 
     def __init__(self, registry: Any = None) -> None:
@@ -136,9 +137,9 @@ class ServiceMetrics:
         worker : int
             Its number among those that run at once, from 0.
         memory_mb : float
-            What it holds now, in MB; 0 when it has ended.
+            What it holds now, in MB (10^6 bytes); 0 when it has ended.
         cpu_seconds : float
-            What the process has used since it was started.
+            What the process has used since it was started, in seconds of computing.
         """
         made = self._instruments()
         number = made.bounded("worker", str(worker))
@@ -163,6 +164,8 @@ class ServiceMetrics:
 
         Raises
         ------
+        ParameterError
+            If ``port`` is no number from 0 to 65535.
         OSError
             If the port is taken.
         """
@@ -174,7 +177,13 @@ class ServiceMetrics:
         return MetricsServer(server, thread)
 
     def text(self) -> str:
-        """Return all metrics as the page ``/metrics`` shows them."""
+        """Return all metrics as the page ``/metrics`` shows them.
+
+        Returns
+        -------
+        str
+            The text format of Prometheus.
+        """
         page: bytes = _client().generate_latest(self._instruments().registry)
         return page.decode()
 
@@ -199,7 +208,9 @@ class ServiceMetrics:
 
 @dataclass(eq=False)
 class MetricsServer:
-    """A server of ``/metrics`` on a thread of its own.
+    """A server of ``/metrics`` on a thread of its own; `ServiceMetrics.serve` starts one.
+
+    It is a context manager, too, and closed when the block is left.
 
     Parameters
     ----------
@@ -207,6 +218,15 @@ class MetricsServer:
         The server.
     thread : threading.Thread
         The thread that it answers on; it ends with the process.
+
+    Examples
+    --------
+    >>> from urllib.request import urlopen
+    >>> from tracer_sklearn.service import ServiceMetrics
+    >>> with ServiceMetrics().serve() as server:
+    ...     page = urlopen(server.url).read().decode()
+    >>> "tracer_runs_in_progress" in page
+    True
     """
 
     server: Any

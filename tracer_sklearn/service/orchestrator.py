@@ -51,12 +51,12 @@ class PipelineOrchestrator:
         Keeps who did what. None for no trail.
     state_dir : path
         Folder of working files, locks and fitted pipelines.
-    max_concurrent : int, default=3
-        Runs at once. More wait, in the order they came.
+    max_concurrent : int >= 1, default=3
+        Runs at once, each with a worker of its own. More wait, in the order they came.
     executor : concurrent.futures.Executor or None, default=None
         Where jobs are driven. None for threads of this process.
-    attempts : int, default=3
-        Most attempts at a run whose failure is transient.
+    attempts : int >= 1, default=3
+        Most attempts at a run whose failure is transient: what fails three times seldom passes.
     first_wait_seconds : float, default=0.5
         The wait before the second attempt. Each is twice the one before, with a random part, so
         that runs that failed together do not come back together.
@@ -70,6 +70,11 @@ class PipelineOrchestrator:
         Gets the number of a worker, its memory in MB and its seconds of computing, now and then.
     perform : str or None, default=None
         ``module:function`` in place of the work itself, for tests.
+
+    Raises
+    ------
+    RuntimeError
+        By methods that take a task or a run, if it was not started or is closed.
 
     Notes
     -----
@@ -131,6 +136,13 @@ class PipelineOrchestrator:
         -------
         list of RunState
             The runs that were found dead; empty where it was started already.
+
+        Raises
+        ------
+        ParameterError
+            If ``max_concurrent`` or ``attempts`` is not legal.
+        StoreError
+            If the store does not answer.
         """
         with _STARTING:
             if self._parts:
@@ -167,7 +179,7 @@ class PipelineOrchestrator:
         Parameters
         ----------
         timeout_seconds : float, default=0.0
-            How long runs may take to end by themselves.
+            How long runs may take to end by themselves; 0 cancels at once.
         """
         machinery = self._parts.get("machinery")
         if machinery is None:
@@ -193,17 +205,46 @@ class PipelineOrchestrator:
     def submit(self, task: Task) -> Future[Finished]:
         """Record a task as PENDING and let it run; from any thread, not from an event loop.
 
+        Parameters
+        ----------
+        task : Task
+            With the first ``state`` of the run, the ``path`` of the file, the ``config``, and
+            ``on_event``, which gets every `RunEvent` in the thread that runs the task.
+
         Returns
         -------
         concurrent.futures.Future
-            Holds the `Finished` run, however it ended. It never raises.
+            Holds the run, however it ended: its ``state``, and its ``data`` or None.
+
+        Raises
+        ------
+        ParameterError
+            If there is a run of this id.
+        StoreError
+            If the store does not take it; nothing has begun then.
         """
         future = self.announce(task)
         self.enqueue(task.state.run_id)
         return future
 
     def announce(self, task: Task) -> Future[Finished]:
-        """Record a task as PENDING whose file is still coming; `enqueue` or `give_up` follows."""
+        """Record a task as PENDING whose file is still coming; `enqueue` or `give_up` follows.
+
+        Parameters
+        ----------
+        task : Task
+            As for `submit`.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            As for `submit`.
+
+        Raises
+        ------
+        ParameterError, StoreError
+            As for `submit`.
+        """
         machinery = self._machinery()
         run = Run(task, task.state)
         with machinery.lock:
@@ -222,7 +263,15 @@ class PipelineOrchestrator:
         return run.future
 
     def enqueue(self, run_id: str, path: str | None = None) -> None:
-        """Let an announced task run, with the file that has come."""
+        """Let an announced task run; it does nothing where the run was cancelled meanwhile.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        path : str or None, default=None
+            The file that has come; None for that of the task.
+        """
         machinery = self._machinery()
         run = machinery.runs.get(run_id)
         if run is not None:  # otherwise it was cancelled
@@ -231,7 +280,15 @@ class PipelineOrchestrator:
             machinery.waiting.put(run)
 
     def give_up(self, run_id: str, error: BaseException) -> None:
-        """End an announced task as FAILED: its file did not come."""
+        """End an announced task as FAILED: its file did not come.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        error : Exception
+            Why it did not; it becomes the ``error`` of the run's state.
+        """
         machinery = self._machinery()
         run = machinery.runs.get(run_id)
         if run is not None and run.take():
@@ -239,6 +296,13 @@ class PipelineOrchestrator:
 
     def cancel(self, run_id: str, why: str = "the run was cancelled.") -> bool:
         """Stop a run wherever it is; from any thread, not from an event loop.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        why : str, default="the run was cancelled."
+            The message of the ``error`` of its state.
 
         Returns
         -------
@@ -258,7 +322,24 @@ class PipelineOrchestrator:
         return True
 
     def future(self, run_id: str) -> Future[Finished]:
-        """Return what holds the end of a run, of one that has ended lately too."""
+        """Return what holds the end of a run, of one that has ended lately too.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+
+        Returns
+        -------
+        concurrent.futures.Future
+            As for `submit`. Of a run that is not under way here it holds what the store says,
+            without data.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such run.
+        """
         machinery = self._machinery()
         with machinery.lock:
             run, ended = machinery.runs.get(run_id), machinery.ended.get(run_id)
@@ -269,7 +350,23 @@ class PipelineOrchestrator:
         return future
 
     def elsewhere(self, run_id: str) -> RunState | None:
-        """Return the state of a run that is under way, but not here; None for all others."""
+        """Return the state of a run that is under way, but not here.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+
+        Returns
+        -------
+        RunState or None
+            What the store says; None of a run that has ended or is under way here.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such run.
+        """
         machinery = self._machinery()
         with machinery.lock:
             here = (machinery.runs, machinery.ended, machinery.unrecorded)
@@ -279,11 +376,33 @@ class PipelineOrchestrator:
         return None if state.status.is_final else state
 
     def release(self, run_id: str) -> None:
-        """Hold the data set of an ended run no longer."""
+        """Hold the data set of an ended run no longer; those of the last fifty are held.
+
+        Parameters
+        ----------
+        run_id : str
+            The run; nothing happens where none is held.
+        """
         self._machinery().ended.pop(run_id, None)
 
     async def events(self, run_id: str) -> AsyncIterator[RunEvent]:
-        """Give what has happened to a run, then what happens, until it ends."""
+        """Give what has happened to a run, then what happens, until it ends.
+
+        Parameters
+        ----------
+        run_id : str
+            The run. One of another process is looked up in the store, twice a second.
+
+        Yields
+        ------
+        RunEvent
+            One after the other.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such run.
+        """
         log = self._machinery().events
         if log.knows(run_id):
             async for event in log.follow(run_id):
@@ -304,7 +423,7 @@ class PipelineOrchestrator:
 
     @property
     def worker_pids(self) -> list[int]:
-        """Processes of the workers."""
+        """Ids of the workers' processes; empty where it is not started."""
         machinery = self._parts.get("machinery")
         return [] if machinery is None else machinery.pool.pids
 

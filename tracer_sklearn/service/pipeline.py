@@ -6,18 +6,16 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterable
 from concurrent.futures import Executor, Future
-from datetime import datetime
 from functools import partial
 from typing import Any, Self, cast
 
 from tracer_sklearn._params import check_integer
 from tracer_sklearn.exceptions import RunError
-from tracer_sklearn.service.access import AccessPolicy, check_access
-from tracer_sklearn.service.audit import AuditTrail, AuditVerdict
+from tracer_sklearn.service.access import AccessPolicy
+from tracer_sklearn.service.accounts import RunAccounts
 from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.frames import in_library
-from tracer_sklearn.service.metrics import ServiceMetrics
 from tracer_sklearn.service.parts import Parts, opened, state_folder
 from tracer_sklearn.service.requests import (
     AnyConfig,
@@ -31,9 +29,7 @@ from tracer_sklearn.service.requests import (
     requested,
     same_work,
 )
-from tracer_sklearn.service.retention import Swept, sweep
 from tracer_sklearn.service.states import RunEvent, RunState, RunStatus
-from tracer_sklearn.service.store import RunStore
 from tracer_sklearn.service.tasks import Finished, OnEvent, Task
 from tracer_sklearn.service.transitions import error_of, failed
 from tracer_sklearn.service.uploads import ByteStream, safe_name, spooled
@@ -51,19 +47,20 @@ __all__ = ["DataPipeline"]
 _STARTING = threading.Lock()
 
 
-class DataPipeline:
+class DataPipeline(RunAccounts):
     """Run blueprints over files, batches and uploads, and keep the account of every run.
 
-    Use it where files arrive by themselves. In a notebook the blueprint's own pipeline is simpler.
-    It starts with its first call and may be used without ``async with``; its workers end with the
-    process.
+    Use it where files arrive by themselves: ``await pipeline.process_file(path, "customer_churn")``
+    gives the data set and the account of the run. In a notebook the blueprint's own pipeline is
+    simpler. It starts with its first call and may be used without ``async with``; its workers end
+    with the process.
 
     Parameters
     ----------
     config : PipelineConfig, dict or None, default=None
         What runs do unless a call says otherwise. None for the defaults.
-    max_concurrent_pipelines : int, default=3
-        Runs at once; more wait.
+    max_concurrent_pipelines : int >= 1, default=3
+        Runs at once, each in a worker of up to ``limits.memory_mb``; more wait.
     enable_monitoring : bool, default=True
         Whether metrics are kept and runs are logged.
     state_dir : path or None, default=None
@@ -85,21 +82,25 @@ class DataPipeline:
     on_event : callable or None, default=None
         Gets every `RunEvent`, in the event loop of the call.
 
+    Raises
+    ------
+    ParameterError
+        By the first call, if a parameter is not legal; by every call, if an argument is not.
+    AccessDeniedError
+        By calls that take a ``principal``, if the access policy says no; the audit trail notes it.
+    StoreError
+        By every call, if the state folder or the database cannot be used.
+
     Examples
     --------
-    >>> import asyncio, pathlib, tempfile
-    >>> import tracer_sklearn as ts
+    >>> import asyncio, tempfile
     >>> from tracer_sklearn.service import DataPipeline
     >>> async def main(folder):
-    ...     X, _ = ts.datasets.make_customer_churn(300, random_state=0)
-    ...     X.to_csv(folder / "customers.csv", index=False)
-    ...     async with DataPipeline(state_dir=folder / "state") as pipeline:
-    ...         path = folder / "customers.csv"
-    ...         data, state = await pipeline.process_file(path, "customer_churn")
-    ...         return len(data), str(state.status), state.preprocessing.options["scaling_method"]
+    ...     async with DataPipeline({"n_splits": 5}, state_dir=folder) as pipeline:
+    ...         return await pipeline.runs(status="FAILED"), (await pipeline.verify_audit()).ok
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     asyncio.run(main(pathlib.Path(folder)))
-    (1800, 'COMPLETED', 'robust')
+    ...     asyncio.run(main(folder))
+    ([], True)
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class DataPipeline:
         Parameters
         ----------
         timeout_seconds : float, default=0.0
-            How long runs may take to end by themselves.
+            How long runs may take to end by themselves; 0 cancels at once.
         """
         parts = self._parts.pop("parts", None)
         if parts is not None:
@@ -216,8 +217,8 @@ class DataPipeline:
 
         Returns
         -------
-        data : DataFrame
-            The data set.
+        data : DataFrame of shape (n_rows, n_features)
+            The data set; None where ``as_`` is.
         state : RunState
             The account of the run.
 
@@ -228,7 +229,7 @@ class DataPipeline:
         ParameterError
             If an argument is not legal; nothing has begun then.
         AccessDeniedError
-            If the access policy says no.
+            If the access policy says no; likewise.
         """
         check_library(as_)
         parts = await self._started()
@@ -269,12 +270,14 @@ class DataPipeline:
         items : iterable of (file_path, blueprint_name) or dict
             The files. A dict may also hold ``config``, ``preprocessing_config``, ``fitted``,
             ``target_column`` and ``output`` of its own. What stands there twice runs once.
-        max_concurrent : int or None, default=None
+        max_concurrent : int >= 1 or None, default=None
             Runs of this batch at once, if that is less than the pipeline's own number.
-        config, preprocessing_config, fitted, target_column, principal, on_event, as_ : optional
-            As in `process_file`, for all items.
+        config, preprocessing_config, fitted, target_column, principal : optional
+            As for `process_file`, for all items.
         correlation_id : str or None, default=None
             Ties the runs together; None for the id of the first.
+        on_event, as_ : optional
+            As for `process_file`, for all items.
 
         Returns
         -------
@@ -284,10 +287,8 @@ class DataPipeline:
 
         Raises
         ------
-        ParameterError
-            If an argument is not legal; nothing has begun then.
-        AccessDeniedError
-            If the access policy says no to any of them; likewise.
+        ParameterError, AccessDeniedError
+            As for `process_file`; one item is enough, and nothing has begun then.
         """
         check_library(as_)
         if max_concurrent is not None:
@@ -354,25 +355,23 @@ class DataPipeline:
         filename : str
             As the client sent it. Only a safe base name is kept.
         blueprint_name : str
-            As in `process_file`.
-        content_length : int or None, default=None
+            As for `process_file`.
+        content_length : int >= 0 or None, default=None
             How many bytes were announced; None where nobody said. More or fewer fail the run.
         config, preprocessing_config, fitted, target_column, output, principal : optional
-            As in `process_file`.
+            As for `process_file`.
         correlation_id, on_event, as_ : optional
-            As in `process_file`.
+            As for `process_file`.
 
         Returns
         -------
-        data : DataFrame
-            The data set.
-        state : RunState
-            The account of the run.
+        data, state : DataFrame and RunState
+            As for `process_file`.
 
         Raises
         ------
-        RunError
-            If the upload or the run fails, or is cancelled.
+        RunError, ParameterError, AccessDeniedError
+            As for `process_file`; an upload that does not come whole fails the run.
         """
         check_library(as_)
         parts = await self._started()
@@ -403,13 +402,20 @@ class DataPipeline:
 
         Parameters
         ----------
-        file_path, blueprint_name, **options
-            As in `process_file`, without ``as_``.
+        file_path, blueprint_name : path and str
+            As for `process_file`.
+        **options
+            The others of `process_file`, without ``as_``.
 
         Returns
         -------
         str
             The run's id.
+
+        Raises
+        ------
+        ParameterError, AccessDeniedError
+            As for `process_file`. How the run ends is told by `wait`.
         """
         parts = await self._started()
         options["on_event"] = in_loop(self.on_event, options.get("on_event"))
@@ -424,8 +430,25 @@ class DataPipeline:
     ) -> tuple[Any, RunState]:
         """Wait for the end of a run, and return or raise what `process_file` would.
 
-        The data sets of the last fifty are held, and only once: give ``output`` where they last.
-        Of a run of another process or pipeline object there is the account only.
+        The data sets of the last fifty are held, and only once: give ``output`` where they must
+        last. Of a run of another process or pipeline object there is the account only.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        as_, principal : optional
+            As for `process_file`.
+
+        Returns
+        -------
+        data, state : DataFrame or None, and RunState
+            As for `process_file`; None where the data set is not held.
+
+        Raises
+        ------
+        RunError, ParameterError, AccessDeniedError
+            As for `process_file`, and a `ParameterError` if there is no such run.
         """
         check_library(as_)
         parts = await self._started()
@@ -435,9 +458,26 @@ class DataPipeline:
         return await self._ended(parts, run_id, future, as_, cancels=False)
 
     async def cancel(self, run_id: str, *, principal: str | None = None) -> bool:
-        """Stop a run wherever it is; return whether it is CANCELLED now, with nothing left.
+        """Stop a run wherever it is, and leave nothing of it.
 
-        A run of another process or pipeline object is stopped there; here it is a `RunError`.
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        principal : optional
+            As for `process_file`.
+
+        Returns
+        -------
+        bool
+            Whether it is CANCELLED now; not where it had ended before.
+
+        Raises
+        ------
+        RunError
+            If the run is another process's or pipeline object's, where it can be stopped.
+        ParameterError, AccessDeniedError
+            As for `run`.
         """
         parts = await self._started()
         await self._allow_for(parts, "cancel", run_id, principal)
@@ -448,77 +488,29 @@ class DataPipeline:
         return done.state.status is RunStatus.CANCELLED
 
     async def events(self, run_id: str, *, principal: str | None = None) -> AsyncIterator[RunEvent]:
-        """Give what has happened to a run, then what happens, until it ends."""
+        """Give what has happened to a run, then what happens, until it ends.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        principal : optional
+            As for `process_file`.
+
+        Yields
+        ------
+        RunEvent
+            One after the other.
+
+        Raises
+        ------
+        ParameterError, AccessDeniedError
+            As for `run`.
+        """
         parts = await self._started()
         await self._allow_for(parts, "read", run_id, principal)
         async for event in parts.orchestrator.events(run_id):
             yield event
-
-    # ------------------------------------------------------------------------------ accounts
-
-    async def run(self, run_id: str, *, principal: str | None = None) -> RunState:
-        """Return the account of one run."""
-        parts = await self._started()
-        return await self._allow_for(parts, "read", run_id, principal)
-
-    async def runs(
-        self,
-        *,
-        status: RunStatus | str | None = None,
-        blueprint: str | None = None,
-        principal: str | None = None,
-        **filters: Any,
-    ) -> list[RunState]:
-        """Return the accounts of runs, the newest first.
-
-        Parameters
-        ----------
-        status, blueprint : str or None, default=None
-            Which runs; None for all.
-        principal : str or None, default=None
-            On whose behalf it is asked.
-        **filters
-            Further ones of `RunStore.runs`: ``since``, ``until``, ``limit``, ``offset``.
-        """
-        parts = await self._started()
-        await asyncio.to_thread(self._allow, parts, "read", blueprint, principal)
-        return await asyncio.to_thread(
-            parts.store.runs, status=status, blueprint=blueprint, **filters
-        )
-
-    async def verify_audit(self, *, principal: str | None = None) -> AuditVerdict:
-        """Say whether the audit trail is whole."""
-        parts = await self._started()
-        await asyncio.to_thread(self._allow, parts, "audit", None, principal)
-        return await asyncio.to_thread(parts.audit.verify)
-
-    async def sweep(self, *, at: datetime | None = None, principal: str | None = None) -> Swept:
-        """Delete what retention policies no longer keep; call it once a day or so.
-
-        Parameters
-        ----------
-        at : datetime or None, default=None
-            The moment that decides what is due; None for now.
-        principal : str or None, default=None
-            On whose behalf.
-        """
-        parts = await self._started()
-        await asyncio.to_thread(self._allow, parts, "retention", None, principal)
-        return await asyncio.to_thread(
-            sweep, parts.store, parts.audit, parts.cache, parts.state_dir, at
-        )
-
-    async def metrics(self) -> ServiceMetrics | None:
-        """Return the metrics, as for `ServiceMetrics.serve`; None without ``enable_monitoring``."""
-        return (await self._started()).metrics
-
-    async def store(self) -> RunStore:
-        """Return the run store, for its figures: quality, error rates, throughput."""
-        return (await self._started()).store
-
-    async def audit(self) -> AuditTrail:
-        """Return the audit trail."""
-        return (await self._started()).audit
 
     # ------------------------------------------------------------------------------ inside
 
@@ -576,21 +568,3 @@ class DataPipeline:
         if as_ is None or done.data is None:
             return None, done.state
         return await asyncio.to_thread(in_library, done.data, as_), done.state
-
-    def _allow(
-        self,
-        parts: Parts,
-        action: str,
-        blueprint: str | None,
-        principal: str | None,
-        run_id: str | None = None,
-    ) -> None:
-        who = self.principal if principal is None else principal
-        check_access(self.access_policy, parts.audit, who, action, blueprint, run_id=run_id)
-
-    async def _allow_for(
-        self, parts: Parts, action: str, run_id: str, principal: str | None
-    ) -> RunState:
-        state = await asyncio.to_thread(parts.store.get, run_id)
-        await asyncio.to_thread(self._allow, parts, action, state.blueprint, principal, run_id)
-        return state

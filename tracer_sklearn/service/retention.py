@@ -37,23 +37,30 @@ _FINAL = [status.value for status in RunStatus if status.is_final]
 
 @dataclass(frozen=True)
 class Swept:
-    """What a sweep deleted.
+    """What `DataPipeline.sweep` deleted.
 
     Parameters
     ----------
-    outputs : int
+    outputs : int, default=0
         Files of data sets and fitted pipelines.
-    kept : int
+    kept : int, default=0
         Files of data sets that were due, but are no longer what the run wrote, or are also those
         of a later run.
-    failed : int
+    failed : int, default=0
         Runs whose files could not be deleted; they stay due.
-    cached : int
+    cached : int, default=0
         Entries of the result cache.
-    personal : int
+    personal : int, default=0
         Runs whose personal values were erased.
-    entries : int
+    entries : int, default=0
         Entries of the audit trail whose personal values were erased.
+
+    Examples
+    --------
+    >>> from tracer_sklearn.service import Swept
+    >>> swept = Swept(outputs=2, failed=1)
+    >>> f"{swept.outputs} files deleted, of {swept.failed} run they could not be"
+    '2 files deleted, of 1 run they could not be'
     """
 
     outputs: int = 0

@@ -79,6 +79,10 @@ async def aread_csv(
     ------
     IngestionError
         As `read_csv`; also if a stream is longer or shorter than announced.
+    InputTypeError
+        If a stream yields something else than bytes.
+    ParameterError
+        As `read_csv`.
 
     Examples
     --------
@@ -152,6 +156,15 @@ class DataIngestionService:
         -------
         Ingested
             ``frame`` and ``report``.
+
+        Raises
+        ------
+        IngestionError
+            If the file cannot be read, passes a limit, or is compressed and must not be.
+        InputTypeError
+            If it is neither a path nor bytes.
+        ParameterError
+            If an option, or a parameter of the service, is not legal.
         """
         if not isinstance(file_path, str | os.PathLike | bytes | bytearray | memoryview):
             raise InputTypeError(
@@ -178,14 +191,23 @@ class DataIngestionService:
         filename : str or None, default=None
             As the client sent it; None for the stream's own ``filename`` where it has one.
         content_length : int or None, default=None
-            How many bytes were announced.
+            How many bytes were announced; None where nobody said.
         **options
-            Keyword arguments of `read_table`.
+            As for `ingest_file`.
 
         Returns
         -------
         Ingested
             ``frame`` and ``report``, which calls the source by its safe name.
+
+        Raises
+        ------
+        IngestionError
+            As for `ingest_file`; also if more or fewer bytes come than announced.
+        InputTypeError
+            If it is no stream of bytes.
+        ParameterError
+            As for `ingest_file`.
         """
         options["limits"] = limits = self._limits(options)
         name = _name_of(file_stream, filename)
@@ -251,7 +273,8 @@ class DataValidationService:
 
         Parameters
         ----------
-        frame : {array-like, pandas, Polars or PyArrow frame, lazy frame}
+        frame : {array-like, pandas, Polars or PyArrow frame, lazy frame} of shape \
+(n_rows, n_columns)
             Rows to judge.
         blueprint_name : str
             A registered schema, such as "customer_churn".
@@ -262,6 +285,14 @@ class DataValidationService:
         -------
         report : QualityReport
             Everything that was found.
+
+        Raises
+        ------
+        ParameterError
+            If no schema has this name, ``fields`` does not fit it, or a part of the service's
+            configuration is not legal.
+        InputTypeError
+            If it is no table.
         """
         config = ValidationConfig.model_validate(self.validation_config or {})
         least = QualityThresholds.model_validate(self.quality_thresholds or {})
@@ -279,13 +310,19 @@ class DataValidationService:
 
         Parameters
         ----------
-        frame : pandas, Polars or PyArrow frame, Polars LazyFrame or DuckDB relation
+        frame : {pandas, Polars or PyArrow frame, Polars LazyFrame, DuckDB relation} of shape \
+(n_rows, n_columns)
             Rows with named columns.
 
         Returns
         -------
         report : CompatibilityReport
             For every blueprint whether it can run, and with which mapping of names.
+
+        Raises
+        ------
+        InputTypeError
+            If it is no frame with named columns.
         """
         return await asyncio.to_thread(check_compatibility, frame)
 
@@ -330,33 +367,54 @@ class DataPreprocessingService:
 
         Parameters
         ----------
-        frame : {pandas, Polars or PyArrow frame, lazy frame}
+        frame : {pandas, Polars or PyArrow frame, lazy frame} of shape (n_rows, n_columns)
             Training rows, with the blueprint's fields.
         blueprint_name : {"customer_churn", "price_optimization", "revenue_projection"}
             The blueprint.
-        y : array-like or None, default=None
+        y : array-like of shape (n_rows,) or None, default=None
             The outcome, where an option needs it.
         **options
             Other arguments of the blueprint's pipeline function, such as ``fields``.
 
         Returns
         -------
-        data : frame
-            The processed rows, of the kind that was given.
+        data : frame of shape (n_rows, n_features)
+            The processed rows, in the library that was given; lazy ones are gathered.
         pipeline : sklearn.pipeline.Pipeline
             Fitted.
+
+        Raises
+        ------
+        ParameterError
+            If no blueprint has this name, or an option is not legal.
+        TracerError
+            What the stages raise of a table that they cannot serve, such as a `SchemaError`.
         """
         pipeline = self._pipeline(blueprint_name, options)
         data = await asyncio.to_thread(pipeline.fit_transform, frame, y)
         return data, pipeline
 
     async def fit(self, frame: Any, blueprint_name: str, y: Any = None, **options: Any) -> Pipeline:
-        """Fit the pipeline of a blueprint; see `fit_transform` for the parameters.
+        """Fit the pipeline of a blueprint.
+
+        Parameters
+        ----------
+        frame, blueprint_name : frame of shape (n_rows, n_columns) and str
+            As for `fit_transform`.
+        y : optional
+            As for `fit_transform`.
+        **options
+            As for `fit_transform`.
 
         Returns
         -------
         pipeline : sklearn.pipeline.Pipeline
             Fitted.
+
+        Raises
+        ------
+        ParameterError, TracerError
+            As for `fit_transform`.
         """
         pipeline = self._pipeline(blueprint_name, options)
         return await asyncio.to_thread(pipeline.fit, frame, y)
@@ -366,15 +424,20 @@ class DataPreprocessingService:
 
         Parameters
         ----------
-        frame : {pandas, Polars or PyArrow frame, lazy frame}
+        frame : {pandas, Polars or PyArrow frame, lazy frame} of shape (n_rows, n_columns)
             Rows with the columns of the training rows.
         pipeline : sklearn.pipeline.Pipeline
             What `fit` returned.
 
         Returns
         -------
-        data : frame
-            The processed rows.
+        data : frame of shape (n_rows, n_features)
+            The processed rows, of the kind that was given: lazy ones stay lazy.
+
+        Raises
+        ------
+        SchemaError
+            If a column of the training rows is missing.
         """
         return await asyncio.to_thread(pipeline.transform, frame)
 

@@ -47,7 +47,27 @@ def now() -> datetime:
 
 
 class RunStatus(enum.StrEnum):
-    """Where a run, or one of its stages, stands."""
+    """Where a run, or one of its stages, stands; each equals its name as text.
+
+    Attributes
+    ----------
+    PENDING
+        Recorded; it waits for its file or for its turn.
+    IN_PROGRESS
+        A worker has it.
+    COMPLETED
+        Everything is done; an output is in place and complete.
+    FAILED
+        It could not be done; the state's ``error`` says why.
+    CANCELLED
+        Somebody stopped it, or the service was closed.
+
+    Examples
+    --------
+    >>> from tracer_sklearn.service import RunStatus
+    >>> [str(status) for status in RunStatus if status.is_final]
+    ['COMPLETED', 'FAILED', 'CANCELLED']
+    """
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -73,10 +93,19 @@ class RunFailure(Part):
         or "WorkerLost".
     message : str
         What must hold, what was found, what to do.
-    stage : str or None
-        The stage in which it happened.
+    stage : str or None, default=None
+        The stage in which it happened; None where it was none.
     transient : bool, default=False
         Whether the same work may succeed when it is tried again.
+
+    Examples
+    --------
+    >>> from tracer_sklearn.service import RunFailure
+    >>> failure = RunFailure(
+    ...     category="processing", type="Timeout", message="it must end within 60 seconds."
+    ... )
+    >>> failure.stage, failure.transient
+    (None, False)
     """
 
     category: ErrorCategory
@@ -95,18 +124,33 @@ class StageState(Part):
         Where it stands. A stage that a run does not need stays PENDING.
     attempts : int, default=0
         How often it was begun.
-    started_at : datetime or None
+    started_at : datetime or None, default=None
         When it was last begun, in UTC.
     seconds : float, default=0.0
         How long the last attempt took.
-    rows_in, rows_out : int or None
+    rows_in, rows_out : int or None, default=None
         Rows of the table before and behind it.
-    memory_mb : float or None
-        Peak memory of the worker at its end, in MB.
-    warnings : tuple of str
+    memory_mb : float or None, default=None
+        Peak memory of the worker at its end, in MB (10^6 bytes).
+    warnings : tuple of str, default=()
         What was found and did not stop it.
-    error : RunFailure or None
+    error : RunFailure or None, default=None
         Why it failed.
+
+    Notes
+    -----
+    The stages of a run have more: ``ingestion.report`` (an `IngestionReport`),
+    ``validation.report`` (a `QualityReport`) and ``.drifted``,
+    ``feature_engineering.features_created``, ``preprocessing.options`` and ``.rows_dropped``,
+    ``training.model``, ``.scores``, ``.folds`` and ``.positive_label``, ``output.path``, ``.size``
+    and ``.checksum``.
+
+    Examples
+    --------
+    >>> from tracer_sklearn.service import StageState
+    >>> stage = StageState(status="COMPLETED", attempts=1, rows_in=300, rows_out=298)
+    >>> stage.status.is_final, stage.rows_in - stage.rows_out
+    (True, 2)
     """
 
     status: RunStatus = RunStatus.PENDING
@@ -227,34 +271,54 @@ class RunState(Part):
         Which blueprint.
     source : str
         The file or the safe name of the upload.
-    status : RunStatus
+    status : RunStatus, default="PENDING"
         Where it stands.
     principal : str, default="local"
         On whose behalf.
-    created_at, started_at, finished_at : datetime or None
+    created_at : datetime
+        When it was asked for, in UTC.
+    started_at, finished_at : datetime or None, default=None
         When, in UTC.
     attempts : int, default=0
         How often the work was begun.
-    source_bytes : int or None
+    source_bytes : int or None, default=None
         Size of the file as stored.
-    source_checksum : str or None
+    source_checksum : str or None, default=None
         SHA-256 of the file as stored.
     ingestion, validation, feature_engineering, preprocessing, training, output : StageState
         Its stages, in order.
-    seconds : float or None
+    seconds : float or None, default=None
         From its start to its end.
-    error : RunFailure or None
+    error : RunFailure or None, default=None
         Why it failed or was cancelled.
-    pipeline_path : str or None
+    pipeline_path : str or None, default=None
         The fitted pipeline, saved with its manifest.
-    fitted : str or None
+    fitted : str or None, default=None
         The pipeline that it scored with; None where the run fitted its own.
     from_cache : bool, default=False
         Whether an earlier run's result was returned.
-    config : dict
+    config : dict, default={}
         The configuration, as JSON.
     package_version : str
         Of tracer-sklearn.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from tracer_sklearn.service import RunState
+    >>> state = RunState(
+    ...     run_id="01",
+    ...     correlation_id="01",
+    ...     blueprint="customer_churn",
+    ...     source="customers.csv",
+    ...     created_at=datetime(2026, 1, 5, tzinfo=UTC),
+    ...     ingestion={"status": "COMPLETED", "attempts": 1, "seconds": 0.4},
+    ...     package_version="1.0.0",
+    ... )
+    >>> str(state.status), list(state.stages)[:2], state.timings
+    ('PENDING', ['ingestion', 'validation'], {'ingestion': 0.4})
+    >>> RunState.model_validate_json(state.model_dump_json()) == state
+    True
     """
 
     run_id: str
@@ -296,7 +360,13 @@ class RunState(Part):
 
     @property
     def pipeline(self) -> Any:
-        """Return the fitted pipeline, loaded from ``pipeline_path``; None where there is none."""
+        """Return the fitted pipeline, loaded from ``pipeline_path``; None where there is none.
+
+        Raises
+        ------
+        IngestionError
+            If the file or its manifest is missing or damaged, as for `tracer_sklearn.load`.
+        """
         if self.pipeline_path is None:
             return None
         from tracer_sklearn.io.persistence import load
@@ -317,14 +387,29 @@ class RunEvent(Part):
         What it is about: the run as a whole, one stage, or another attempt.
     status : RunStatus
         Where the run or the stage stands now.
-    stage : str or None
-        The stage.
-    state : dict
-        For a stage: its state, as JSON.
-    share : float
-        How much of the run is done, in [0, 1].
-    message : str
+    stage : str or None, default=None
+        The stage; None where it is about the run as a whole.
+    state : dict, default={}
+        For a stage: its `StageState`, as JSON.
+    share : float in [0, 1], default=0.0
+        How much of the run is done. Each stage counts the same.
+    message : str, default=""
         For people.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from tracer_sklearn.service import RunEvent
+    >>> event = RunEvent(
+    ...     run_id="01",
+    ...     at=datetime(2026, 1, 5, tzinfo=UTC),
+    ...     kind="stage",
+    ...     status="COMPLETED",
+    ...     stage="ingestion",
+    ...     share=0.2,
+    ... )
+    >>> f"{event.share:.0%} {event.stage} {event.status}"
+    '20% ingestion COMPLETED'
     """
 
     run_id: str

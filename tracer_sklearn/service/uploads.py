@@ -125,8 +125,8 @@ async def spooled(
         to is counted by the reader. None for the defaults.
     content_length : int or None, default=None
         How many bytes were announced; None where nobody said.
-    chunk_size : int, default=1048576
-        How many bytes ``read`` is asked for at once. They are written a megabyte at a time.
+    chunk_size : int >= 1, default=1048576
+        How many bytes ``read`` is asked for at once, 1 MiB: as many as are written at a time.
 
     Returns
     -------
@@ -140,6 +140,8 @@ async def spooled(
         If more bytes come than the limit or than announced, or fewer than announced.
     InputTypeError
         If it is no stream of bytes.
+    ParameterError
+        If ``content_length`` or ``chunk_size`` is not legal.
 
     Examples
     --------

@@ -56,12 +56,19 @@ class RunStore:
     where : str
         The file or the server, as errors name it.
     put_aside : tuple of Path, default=()
-        The files of a damaged store that this one replaces.
+        The files of a damaged store that this one replaces; empty as a rule.
 
-    Attributes
-    ----------
-    put_aside : tuple of Path
-        As above; empty as a rule.
+    Raises
+    ------
+    StoreError
+        By every method, if the store does not answer, is full or is damaged.
+    ParameterError
+        By every method, if an argument is not in its legal set.
+
+    Notes
+    -----
+    Moments are datetimes. One without a time zone is local time; those that are returned are in
+    UTC.
 
     Examples
     --------
@@ -105,12 +112,19 @@ class RunStore:
             anchor of its audit trail, to a name that ends in ``.corrupt-`` and the time, and
             begins a new one; never by itself, because what it holds may be restored.
 
+        Returns
+        -------
+        RunStore
+            The store, which is a context manager, too.
+
         Raises
         ------
         ParameterError
-            If the URL is not of SQLite or PostgreSQL.
+            If the URL is not of SQLite or PostgreSQL, or ``on_corrupt`` is none of these.
         StoreError
             If the store cannot be opened, is damaged, or was written by a newer version.
+        MissingDependencyError
+            If the URL is of PostgreSQL, and psycopg is not installed.
         """
         check_choice(WHO, "on_corrupt", on_corrupt, ("raise", "set_aside"))
         folder = Path(state_dir).absolute()
@@ -166,7 +180,13 @@ class RunStore:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection in a transaction that sees one moment of the store."""
+        """Give a connection in a transaction that sees one moment of the store.
+
+        Yields
+        ------
+        sqlalchemy.Connection
+            For statements that only read.
+        """
         with phrased(self.where), self.engine.begin() as connection:
             yield connection
 
@@ -174,8 +194,16 @@ class RunStore:
     def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """Give a connection in a transaction that is kept whole or not at all.
 
-        One that is not durable may be lost when the power fails, up to the next that is, but not
-        when processes die.
+        Parameters
+        ----------
+        durable : bool, default=True
+            Whether it is on the disk when the block is left. One that is not may be lost when the
+            power fails, up to the next that is, but not when processes die.
+
+        Yields
+        ------
+        sqlalchemy.Connection
+            For statements that write. An error within the block takes everything back.
         """
         writer = self.engine.execution_options(**{WRITES: "durable" if durable else "quick"})
         with phrased(self.where), writer.begin() as connection:
@@ -186,12 +214,15 @@ class RunStore:
     def create(self, state: RunState) -> None:
         """Begin the account of a run, in the name of this process.
 
+        Parameters
+        ----------
+        state : RunState
+            The run, with an id of its own.
+
         Raises
         ------
         ParameterError
             If there is a run of this name.
-        StoreError
-            If the store does not answer.
         """
         row = as_row(state)
         with self.writing() as connection:
@@ -210,6 +241,11 @@ class RunStore:
         How it ended is on the disk when this returns; progress may be lost when the power fails,
         when the run is lost as well.
 
+        Parameters
+        ----------
+        state : RunState
+            All that is known of the run; it takes the place of what was written before.
+
         Raises
         ------
         ParameterError
@@ -217,8 +253,6 @@ class RunStore:
         RunError
             If the run ended before, as others saw it, and would not be ended any more; or if its
             personal values were erased.
-        StoreError
-            If the store does not answer.
         """
         row = as_row(state)
         name = row.pop("run_id")
@@ -243,6 +277,16 @@ class RunStore:
 
     def get(self, run_id: str) -> RunState:
         """Return what is known of a run.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+
+        Returns
+        -------
+        RunState
+            As it was last written.
 
         Raises
         ------
@@ -274,17 +318,22 @@ class RunStore:
         status : str, list of str or None, default=None
             PENDING, IN_PROGRESS, COMPLETED, FAILED or CANCELLED; None for all.
         blueprint : str or None, default=None
-            Of this blueprint.
+            Of this blueprint; None for all.
         since, until : datetime or None, default=None
-            Created at this moment or later, and before that one.
+            Created at this moment or later, and before that one; None for no bound.
         principal : str or None, default=None
-            On behalf of this one.
-        limit : int or None, default=100
-            At most so many; None for all.
-        offset : int, default=0
+            On behalf of this one; None for all.
+        limit : int >= 0 or None, default=100
+            At most so many, because an account may be large; None for all.
+        offset : int >= 0, default=0
             How many of the newest are passed over.
         correlation_id : str or None, default=None
-            Of this batch or request.
+            Of this batch or request; None for all.
+
+        Returns
+        -------
+        list of RunState
+            Empty where there is none.
         """
         if limit is not None:
             check_integer(f"{WHO}.runs", "limit", limit, low=0)
@@ -312,7 +361,18 @@ class RunStore:
         return [RunState.model_validate_json(text) for text in found]
 
     def count(self, status: str | None = None, blueprint: str | None = None) -> int:
-        """Return how many runs there are."""
+        """Return how many runs there are.
+
+        Parameters
+        ----------
+        status, blueprint : str or None, default=None
+            Which runs; None for all.
+
+        Returns
+        -------
+        int
+            Their number.
+        """
         query = select(func.count()).select_from(runs)
         if status is not None:
             query = query.where(runs.c.status == str(status))
@@ -334,7 +394,13 @@ class RunStore:
     # ------------------------------------------------------------------ living and dead
 
     def claim_process(self) -> str:
-        """Say that this process works on runs, and return the name it is known by."""
+        """Say that this process works on runs.
+
+        Returns
+        -------
+        str
+            The name that it is known by.
+        """
         with self.writing() as connection:
             return self._claimed(connection).owner_id
 
@@ -353,8 +419,13 @@ class RunStore:
 
         Parameters
         ----------
-        silence_seconds : float, default=60.0
+        silence_seconds : float >= 0, default=60.0
             How long a process of another machine may say nothing; six heartbeats.
+
+        Returns
+        -------
+        list of RunState
+            The runs as they are now; empty where no process had died.
         """
         check_real(f"{WHO}.recover", "silence_seconds", silence_seconds, low=0.0)
         silence = timedelta(seconds=silence_seconds)
@@ -420,7 +491,22 @@ class RunStore:
         *,
         period: Literal["hour", "day", "month"] = "day",
     ) -> list[dict[str, Any]]:
-        """Return the quality of each period: rows of period, blueprint, n_runs, score, ..."""
+        """Return how good the tables of each period and blueprint were, the oldest first.
+
+        Parameters
+        ----------
+        blueprint, since, until : optional
+            As for `runs`.
+        period : {"hour", "day", "month"}, default="day"
+            What is put together, in UTC.
+
+        Returns
+        -------
+        list of dict
+            With ``period``, ``blueprint``, ``n_runs``, ``score`` and ``score_min`` (the mean and
+            the least, 0 to 100), ``completeness``, ``validity`` and ``uniqueness`` (means, shares
+            in [0, 1]). Runs that were not judged do not count.
+        """
         check_choice(f"{WHO}.quality_trend", "period", period, _figures.PERIODS)
         with self.reading() as connection:
             return _figures.quality_trend(connection, period, blueprint, since, until)
@@ -431,7 +517,19 @@ class RunStore:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> list[dict[str, Any]]:
-        """Return what fails how often: blueprint, category, type, n_failed, n_runs, rate."""
+        """Return what fails how often, the most frequent first.
+
+        Parameters
+        ----------
+        blueprint, since, until : optional
+            As for `runs`.
+
+        Returns
+        -------
+        list of dict
+            With ``blueprint``, ``category`` and ``type`` of the error, ``n_failed``, ``n_runs``
+            (runs of the blueprint that have ended) and ``rate``, their quotient in [0, 1].
+        """
         with self.reading() as connection:
             return _figures.error_rates(connection, blueprint, since, until)
 
@@ -443,7 +541,21 @@ class RunStore:
         *,
         period: Literal["hour", "day", "month"] = "day",
     ) -> list[dict[str, Any]]:
-        """Return what was done in each period: files, from_cache, rows, bytes, seconds, ..."""
+        """Return what was completed in each period, the oldest first.
+
+        Parameters
+        ----------
+        blueprint, since, until : optional
+            As for `runs`.
+        period : optional
+            As for `quality_trend`.
+
+        Returns
+        -------
+        list of dict
+            With ``period``, ``blueprint``, ``files``, ``from_cache`` (files that an earlier result
+            answered), ``rows`` read, ``bytes``, ``seconds`` and ``rows_per_second`` of the others.
+        """
         check_choice(f"{WHO}.throughput", "period", period, _figures.PERIODS)
         with self.reading() as connection:
             return _figures.throughput(connection, period, blueprint, since, until)

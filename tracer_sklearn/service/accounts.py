@@ -1,0 +1,172 @@
+"""What a pipeline object tells of its runs, to whom the access policy lets know."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from datetime import datetime
+from typing import Any
+
+from tracer_sklearn.service.access import AccessPolicy, check_access
+from tracer_sklearn.service.audit import AuditTrail, AuditVerdict
+from tracer_sklearn.service.metrics import ServiceMetrics
+from tracer_sklearn.service.parts import Parts
+from tracer_sklearn.service.retention import Swept, sweep
+from tracer_sklearn.service.states import RunState, RunStatus
+from tracer_sklearn.service.store import RunStore
+
+__all__ = ["RunAccounts"]
+
+
+class RunAccounts(ABC):
+    """The calls of a `DataPipeline` that ask for what is kept, and begin no run."""
+
+    access_policy: AccessPolicy | None
+    principal: str
+
+    @abstractmethod
+    async def _started(self) -> Parts: ...
+
+    async def run(self, run_id: str, *, principal: str | None = None) -> RunState:
+        """Return the account of one run.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        principal : optional
+            As for `process_file`.
+
+        Returns
+        -------
+        RunState
+            The account, as it stands now.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such run; the nearest ones are named.
+        AccessDeniedError
+            If the access policy says no.
+        """
+        parts = await self._started()
+        return await self._allow_for(parts, "read", run_id, principal)
+
+    async def runs(
+        self,
+        *,
+        status: RunStatus | str | None = None,
+        blueprint: str | None = None,
+        principal: str | None = None,
+        **filters: Any,
+    ) -> list[RunState]:
+        """Return the accounts of runs, the newest first.
+
+        Parameters
+        ----------
+        status, blueprint : str or None, default=None
+            Which runs; None for all.
+        principal : optional
+            As for `process_file`. It is who asks, not whose runs.
+        **filters
+            Others of `RunStore.runs`: ``since``, ``until``, ``limit``, ``offset``,
+            ``correlation_id``.
+
+        Returns
+        -------
+        list of RunState
+            At most a hundred, unless ``limit`` says otherwise.
+        """
+        parts = await self._started()
+        await asyncio.to_thread(self._allow, parts, "read", blueprint, principal)
+        return await asyncio.to_thread(
+            parts.store.runs, status=status, blueprint=blueprint, **filters
+        )
+
+    async def verify_audit(self, *, principal: str | None = None) -> AuditVerdict:
+        """Say whether the audit trail is whole, as `AuditTrail.verify` does.
+
+        Parameters
+        ----------
+        principal : optional
+            As for `process_file`.
+
+        Returns
+        -------
+        AuditVerdict
+            Whether it is whole, and where not.
+        """
+        parts = await self._started()
+        await asyncio.to_thread(self._allow, parts, "audit", None, principal)
+        return await asyncio.to_thread(parts.audit.verify)
+
+    async def sweep(self, *, at: datetime | None = None, principal: str | None = None) -> Swept:
+        """Delete what retention policies no longer keep; call it once a day or so.
+
+        Parameters
+        ----------
+        at : datetime or None, default=None
+            The moment that decides what is due; None for now.
+        principal : optional
+            As for `process_file`.
+
+        Returns
+        -------
+        Swept
+            How much was deleted.
+        """
+        parts = await self._started()
+        await asyncio.to_thread(self._allow, parts, "retention", None, principal)
+        return await asyncio.to_thread(
+            sweep, parts.store, parts.audit, parts.cache, parts.state_dir, at
+        )
+
+    async def metrics(self) -> ServiceMetrics | None:
+        """Return the metrics.
+
+        Returns
+        -------
+        ServiceMetrics or None
+            What `ServiceMetrics.serve` shows; None without ``enable_monitoring``.
+        """
+        return (await self._started()).metrics
+
+    async def store(self) -> RunStore:
+        """Return the run store.
+
+        Returns
+        -------
+        RunStore
+            For its figures: quality, error rates, throughput. No access policy is asked.
+        """
+        return (await self._started()).store
+
+    async def audit(self) -> AuditTrail:
+        """Return the audit trail.
+
+        Returns
+        -------
+        AuditTrail
+            For its entries. No access policy is asked.
+        """
+        return (await self._started()).audit
+
+    # ------------------------------------------------------------------------------ access
+
+    def _allow(
+        self,
+        parts: Parts,
+        action: str,
+        blueprint: str | None,
+        principal: str | None,
+        run_id: str | None = None,
+    ) -> None:
+        who = self.principal if principal is None else principal
+        check_access(self.access_policy, parts.audit, who, action, blueprint, run_id=run_id)
+
+    async def _allow_for(
+        self, parts: Parts, action: str, run_id: str, principal: str | None
+    ) -> RunState:
+        state = await asyncio.to_thread(parts.store.get, run_id)
+        await asyncio.to_thread(self._allow, parts, action, state.blueprint, principal, run_id)
+        return state
