@@ -119,6 +119,18 @@ def test_a_worker_that_died_at_rest_is_replaced(pool: WorkerPool, tmp_path: Path
     assert pid not in pool.pids
 
 
+def test_a_worker_that_dies_before_it_takes_the_job_is_replaced(
+    pool: WorkerPool, tmp_path: Path
+) -> None:
+    run(pool, write_spec(tmp_path / "a"))
+    (pid,) = pool.pids
+    os.kill(pid, signal.SIGSTOP)  # it lives, but will never read what it is sent
+    killer = threading.Timer(1.0, os.kill, (pid, signal.SIGKILL))
+    killer.start()
+    assert run(pool, tmp_path / "a").error is None
+    assert pid not in pool.pids
+
+
 def test_a_timeout_stops_the_worker_and_what_it_started(pool: WorkerPool, tmp_path: Path) -> None:
     run(pool, write_spec(tmp_path / "a"))
     (pid,) = pool.pids

@@ -72,7 +72,9 @@ def main(argv: list[str] | None = None) -> None:
     try:
         while True:
             say({"ready": os.getpid()})
-            outcome = _performed(perform, lines.get(), say)
+            line = lines.get()
+            say({"taken": os.getpid()})
+            outcome = _performed(perform, line, say)
             say({"outcome": outcome.model_dump_json()})
             _give_memory_back()
     except BrokenPipeError:  # nobody listens any more

@@ -51,6 +51,11 @@ class Worker:
         The process, with pipes for its input and output, in a session of its own.
     number : int, default=0
         Its place among those that live at once.
+
+    Attributes
+    ----------
+    jobs : int
+        Jobs that it said it took.
     """
 
     process: subprocess.Popen[bytes]
@@ -124,7 +129,6 @@ class Worker:
         """
         outcome = self.wait_until_ready(cancelled)
         if outcome is None:
-            self.jobs += 1
             self._is_ready = False
             outcome = self._sent(job)
         if outcome is None:
@@ -169,7 +173,9 @@ class Worker:
         while True:
             was_alive = self.is_alive  # asked before reading: what it said last is still read
             for message in self._messages():
-                if "stage" in message:
+                if "taken" in message:
+                    self.jobs += 1
+                elif "stage" in message:
                     on_stage(message["stage"], message["state"])
                 elif "outcome" in message:
                     return Outcome.model_validate_json(message["outcome"])
@@ -235,6 +241,10 @@ class Worker:
 
 
 _STOPPED = {"Cancelled", "Timeout", "MemoryLimit", "WorkerLost"}
+
+
+def _is_lost(outcome: Outcome) -> bool:
+    return outcome.error is not None and outcome.error.type == "WorkerLost"
 
 
 def _cancelled() -> Outcome:
@@ -317,9 +327,10 @@ class WorkerPool:
             except BaseException:  # of a listener; nobody hears the end of the job
                 self._dismissed(worker)
                 raise
-            if worker.jobs > n_done or n_done == 0 or cancelled():
+            never_took_it = worker.jobs == n_done > 0
+            if not (never_took_it and _is_lost(outcome)) or cancelled():
                 break
-            self._dismissed(worker)  # it died at rest, and never got the job
+            self._dismissed(worker)  # it died at rest, also when the job was sent meanwhile
         if self.on_worker is not None:
             self.on_worker(worker.number, worker.rss_mb(), worker.cpu_seconds())
         self._put_back(worker)
