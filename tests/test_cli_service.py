@@ -351,6 +351,7 @@ def test_other_errors_have_their_codes():
 # -------------------------------------------------------------------------------- running
 
 
+@pytest.mark.medium
 def test_from_a_file_to_features_a_model_and_scores(file, customers, tmp_path):
     """The way of a user, with real workers: process, train, score, and the account of it."""
     features, model, scores = (tmp_path / n for n in ("f.parquet", "m.skops", "s.csv"))

@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SLOW = {
     "README.md",  # searches the full grid on the data package
     "docs/how-to/accept-uploads.md",  # start worker processes
+    "docs/how-to/monitor-runs.md",
+    "docs/how-to/own-data.md",  # searches a grid of every option
     "docs/how-to/run-the-service.md",
 }
 

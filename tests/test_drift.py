@@ -158,6 +158,7 @@ def table(rng, n):
     )
 
 
+@pytest.mark.medium
 def test_chance_raises_few_alarms():
     """1,000 draws of small and larger batches, from the same population and from the rows."""
     rng = np.random.default_rng(7)
@@ -176,7 +177,7 @@ def test_chance_raises_few_alarms():
     assert alarms / draws <= 0.05
 
 
-@pytest.mark.parametrize("columns", [1, 40])
+@pytest.mark.parametrize("columns", [1, pytest.param(40, marks=pytest.mark.medium)])
 def test_a_wide_table_does_not_raise_more_alarms(columns):
     rng = np.random.default_rng(3)
     alarms = 0

@@ -56,6 +56,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataPipeline]
     asyncio.run(pipeline.close())
 
 
+@pytest.mark.medium
 def test_the_snippets(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(files)
     monkeypatch.setenv("TRACER_STATE_DIR", str(tmp_path))
@@ -124,6 +125,7 @@ def test_the_snippets(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     asyncio.run(main())
 
 
+@pytest.mark.medium
 def test_a_script_needs_no_main_guard(files: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
