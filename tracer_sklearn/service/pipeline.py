@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any, Self, cast
 
-from tracer_sklearn._params import check_integer
+from tracer_sklearn._params import check_choice, check_integer
 from tracer_sklearn.exceptions import RunError
 from tracer_sklearn.service.access import AccessPolicy
 from tracer_sklearn.service.accounts import RunAccounts
@@ -17,6 +17,7 @@ from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.frames import in_library
 from tracer_sklearn.service.parts import Parts, opened, state_folder
+from tracer_sklearn.service.plans import BLUEPRINTS
 from tracer_sklearn.service.requests import (
     AnyConfig,
     AnyPath,
@@ -526,14 +527,14 @@ class DataPipeline(RunAccounts):
         **options: Any,
     ) -> Task:
         who = self.principal if principal is None else principal
-        task = requested(
+        check_choice("DataPipeline", "blueprint_name", blueprint_name, BLUEPRINTS)
+        self._allow(parts, "process", blueprint_name, who)  # before anything is looked at for them
+        return requested(
             blueprint_name=blueprint_name,
             config=configured(parts.config, config, preprocessing_config, target_column),
             principal=who,
             **options,
         )
-        self._allow(parts, "process", blueprint_name, who)
-        return task
 
     async def _run(self, parts: Parts, task: Task, as_: Library) -> tuple[Any, RunState]:
         submitted = asyncio.ensure_future(asyncio.to_thread(parts.orchestrator.submit, task))
