@@ -110,3 +110,20 @@ def check_date(stage: str, parameter: str, value: object) -> dt.date | None:
     raise fail(
         stage, parameter, "None, a date, a naive datetime or an ISO string like '2024-03-31'", value
     )
+
+
+def check_text(stage: str, parameter: str, value: object, *, optional: bool = False) -> None:
+    """Require a text (or None where that is legal)."""
+    if not isinstance(value, str) and not (optional and value is None):
+        raise fail(stage, parameter, "a text" + (" or None" if optional else ""), value)
+
+
+def check_moment(stage: str, parameter: str, value: Any) -> dt.datetime:
+    """Require a datetime, and return it in UTC; one without a time zone is local time."""
+    try:
+        if isinstance(value, dt.datetime) and value == value:  # NaT is a datetime, too
+            return value.astimezone(dt.UTC)
+    except (OverflowError, OSError, ValueError, TypeError):  # no moment of the calendar in UTC
+        pass
+    advice = "pass datetime(2024, 3, 31, tzinfo=UTC), or datetime.fromisoformat(text)"
+    raise fail(stage, parameter, "a datetime", value, advice)
