@@ -288,7 +288,9 @@ def test_folders_of_different_keys_do_not_meet_in_redis(redis_url, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "outcome", ["no JSON", "", "[1]", "7", "\ud800", None, b"{}", "[" * 99_999]
+    "outcome",
+    ["no JSON", "", "[1]", "7", "\ud800", None, b"{}", "[" * 99_999],
+    ids=["no JSON", "empty", "list", "number", "half a pair", "none", "bytes", "deep"],
 )
 def test_a_result_is_the_state_of_a_run(cache, outcome):
     with pytest.raises(
