@@ -113,6 +113,7 @@ def members() -> Iterator[tuple[str, object]]:
 
 
 MEMBERS = dict(members())
+EVERY = PUBLIC | MEMBERS
 
 
 def check_parameters(name: str, item: object, doc: FunctionDoc, parameters: dict) -> None:
@@ -131,11 +132,12 @@ def check_parameters(name: str, item: object, doc: FunctionDoc, parameters: dict
         ):
             continue
         kind = documented[key].type
-        if kind == "optional":  # a group that another method documents, from whose test it follows
-            other = re.match(r"As for `(\w+)`", documented[key].desc[0])
-            assert other, f"{name}: `{key}` is optional, and refers to no other method"
-            method = MEMBERS[f"{name.rpartition('.')[0]}.{other[1]}"]
-            assert inspect.signature(method).parameters[key].default == default, f"{name}: {key}"
+        if kind == "optional":  # a group that another one documents, from whose test it follows
+            other = re.match(r"As (?:for|in) `([\w.]+)`", documented[key].desc[0])
+            assert other, f"{name}: `{key}` is optional, and refers to no other"
+            within = (f"{name.rpartition('.')[0]}.{other[1]}", f"service.{other[1]}", other[1])
+            told = next(EVERY[one] for one in within if one in EVERY)
+            assert inspect.signature(told).parameters[key].default == default, f"{name}: {key}"
             continue
         shown = re.search(r"default=(.+)$", kind)
         assert shown, f"{name}: `{key}` documents no default in {kind!r}"

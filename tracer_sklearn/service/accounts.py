@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 
@@ -15,7 +15,7 @@ from tracer_sklearn.service.audit import AuditTrail, AuditVerdict
 from tracer_sklearn.service.metrics import ServiceMetrics
 from tracer_sklearn.service.parts import Parts
 from tracer_sklearn.service.retention import Swept, sweep
-from tracer_sklearn.service.states import RunState, RunStatus
+from tracer_sklearn.service.states import RunState
 from tracer_sklearn.service.store import RunStore
 from tracer_sklearn.service.store._rows import storable
 from tracer_sklearn.service.store._tables import runs
@@ -60,32 +60,49 @@ class RunAccounts(ABC):
     async def runs(
         self,
         *,
-        status: RunStatus | str | None = None,
+        status: str | Sequence[str] | None = None,
         blueprint: str | None = None,
         principal: str | None = None,
-        **filters: Any,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = 100,
+        offset: int = 0,
+        correlation_id: str | None = None,
     ) -> list[RunState]:
         """Return the accounts of runs, the newest first.
 
         Parameters
         ----------
-        status, blueprint : str or None, default=None
-            Which runs; None for all.
+        status, blueprint : optional
+            As for `RunStore.runs`.
         principal : optional
             As for `process_file`. It is who asks, not whose runs.
-        **filters
-            Others of `RunStore.runs`: ``since``, ``until``, ``limit``, ``offset``,
-            ``correlation_id``.
+        since, until, limit, offset, correlation_id : optional
+            As for `RunStore.runs`.
 
         Returns
         -------
         list of RunState
             At most a hundred, unless ``limit`` says otherwise.
+
+        Raises
+        ------
+        ParameterError
+            If a filter is not in its legal set.
+        AccessDeniedError
+            If the access policy says no.
         """
         parts = await self._started()
         await asyncio.to_thread(self._allow, parts, "read", blueprint, principal)
         return await asyncio.to_thread(
-            parts.store.runs, status=status, blueprint=blueprint, **filters
+            parts.store.runs,
+            status=status,
+            blueprint=blueprint,
+            since=since,
+            until=until,
+            limit=limit,
+            offset=offset,
+            correlation_id=correlation_id,
         )
 
     async def verify_audit(self, *, principal: str | None = None) -> AuditVerdict:

@@ -398,15 +398,30 @@ class DataPipeline(RunAccounts):
         await arrived(parts.orchestrator, task, future, parts.state_dir / "work" / run_id, coming)
         return await self._ended(parts, run_id, future, as_)
 
-    async def submit_file(self, file_path: AnyPath, blueprint_name: str, **options: Any) -> str:
+    async def submit_file(
+        self,
+        file_path: AnyPath,
+        blueprint_name: str,
+        *,
+        config: AnyConfig = None,
+        preprocessing_config: AnyPreprocessing = None,
+        fitted: AnyPath | None = None,
+        target_column: str | None = None,
+        output: AnyPath | None = None,
+        principal: str | None = None,
+        correlation_id: str | None = None,
+        on_event: OnEvent | None = None,
+    ) -> str:
         """Begin a run and return at once; `wait`, `events` and `cancel` take what is returned.
 
         Parameters
         ----------
         file_path, blueprint_name : path and str
             As for `process_file`.
-        **options
-            The others of `process_file`, without ``as_``.
+        config, preprocessing_config, fitted, target_column, output, principal : optional
+            As for `process_file`.
+        correlation_id, on_event : optional
+            As for `process_file`.
 
         Returns
         -------
@@ -419,9 +434,19 @@ class DataPipeline(RunAccounts):
             As for `process_file`. How the run ends is told by `wait`.
         """
         parts = await self._started()
-        options["on_event"] = in_loop(self.on_event, options.get("on_event"))
         task = await asyncio.to_thread(
-            self._task, parts, file_path=file_path, blueprint_name=blueprint_name, **options
+            self._task,
+            parts,
+            file_path=file_path,
+            blueprint_name=blueprint_name,
+            config=config,
+            preprocessing_config=preprocessing_config,
+            fitted=fitted,
+            target_column=target_column,
+            output=output,
+            principal=principal,
+            correlation_id=correlation_id,
+            on_event=in_loop(self.on_event, on_event),
         )
         await asyncio.to_thread(parts.orchestrator.submit, task)
         return task.state.run_id
