@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import numbers
+import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeGuard
 
@@ -58,6 +59,11 @@ def check_real(
             return
     interval = f"{'(' if low_open else '['}{low}, {high}{')' if high_open else ']'}"
     raise fail(stage, parameter, f"a finite number in {interval}", value)
+
+
+def check_wait(stage: str, parameter: str, value: object) -> None:
+    """Require a number of seconds that a thread can wait for."""
+    check_real(stage, parameter, value, low=0.0, high=threading.TIMEOUT_MAX)
 
 
 def check_integer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -15,7 +15,7 @@ from tracer_sklearn.service.audit import AuditTrail, AuditVerdict
 from tracer_sklearn.service.metrics import ServiceMetrics
 from tracer_sklearn.service.parts import Parts
 from tracer_sklearn.service.retention import Swept, sweep
-from tracer_sklearn.service.states import RunState
+from tracer_sklearn.service.states import RunEvent, RunState
 from tracer_sklearn.service.store import RunStore
 from tracer_sklearn.service.store._rows import storable
 from tracer_sklearn.service.store._tables import runs
@@ -104,6 +104,31 @@ class RunAccounts(ABC):
             offset=offset,
             correlation_id=correlation_id,
         )
+
+    async def events(self, run_id: str, *, principal: str | None = None) -> AsyncIterator[RunEvent]:
+        """Give what has happened to a run, then what happens, until it ends.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        principal : optional
+            As for `process_file`.
+
+        Yields
+        ------
+        RunEvent
+            One after the other.
+
+        Raises
+        ------
+        ParameterError, AccessDeniedError
+            As for `run`.
+        """
+        parts = await self._started()
+        await self._allow_for(parts, "read", run_id, principal)
+        async for event in parts.orchestrator.events(run_id):
+            yield event
 
     async def verify_audit(self, *, principal: str | None = None) -> AuditVerdict:
         """Say whether the audit trail is whole, as `AuditTrail.verify` does.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any, Self, cast
 
-from tracer_sklearn._params import check_choice, check_integer
+from tracer_sklearn._params import check_choice, check_integer, check_wait
 from tracer_sklearn.exceptions import RunError
 from tracer_sklearn.service.access import AccessPolicy
 from tracer_sklearn.service.accounts import RunAccounts
@@ -30,7 +30,7 @@ from tracer_sklearn.service.requests import (
     requested,
     same_work,
 )
-from tracer_sklearn.service.states import RunEvent, RunState, RunStatus
+from tracer_sklearn.service.states import RunState, RunStatus
 from tracer_sklearn.service.tasks import Finished, OnEvent, Task
 from tracer_sklearn.service.transitions import error_of, failed
 from tracer_sklearn.service.uploads import ByteStream, safe_name, spooled
@@ -144,9 +144,15 @@ class DataPipeline(RunAccounts):
 
         Parameters
         ----------
-        timeout_seconds : float, default=0.0
+        timeout_seconds : float >= 0, default=0.0
             How long runs may take to end by themselves; 0 cancels at once.
+
+        Raises
+        ------
+        ParameterError
+            If ``timeout_seconds`` is negative or no finite number; nothing is closed then.
         """
+        check_wait("DataPipeline.close", "timeout_seconds", timeout_seconds)
         parts = self._parts.pop("parts", None)
         if parts is not None:
             await asyncio.to_thread(parts.close, timeout_seconds)
@@ -512,31 +518,6 @@ class DataPipeline(RunAccounts):
         future = await asyncio.to_thread(parts.orchestrator.future, run_id)
         done = await asyncio.shield(asyncio.wrap_future(future))
         return done.state.status is RunStatus.CANCELLED
-
-    async def events(self, run_id: str, *, principal: str | None = None) -> AsyncIterator[RunEvent]:
-        """Give what has happened to a run, then what happens, until it ends.
-
-        Parameters
-        ----------
-        run_id : str
-            The run.
-        principal : optional
-            As for `process_file`.
-
-        Yields
-        ------
-        RunEvent
-            One after the other.
-
-        Raises
-        ------
-        ParameterError, AccessDeniedError
-            As for `run`.
-        """
-        parts = await self._started()
-        await self._allow_for(parts, "read", run_id, principal)
-        async for event in parts.orchestrator.events(run_id):
-            yield event
 
     # ------------------------------------------------------------------------------ inside
 
