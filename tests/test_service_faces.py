@@ -6,7 +6,10 @@ import asyncio
 import gzip
 import inspect
 import io
+import subprocess
+import sys
 import tempfile
+import textwrap
 import threading
 import time
 import zipfile
@@ -324,3 +327,28 @@ def test_wrong_options_are_refused_with_the_nearest(churn: tuple[pd.DataFrame, A
         )
     with pytest.raises(ParameterError, match="did you mean 'customer_churn'"):
         asyncio.run(DataPreprocessingService().fit(churn[0], "customer_chrun"))
+
+
+@pytest.mark.parametrize("hidden", ["fcntl", "resource"])
+def test_a_system_that_is_no_posix_is_named(hidden: str) -> None:
+    """In a process of its own, which finds no such module, as on Windows."""
+    script = f"""
+        import sys
+        import psutil  # which finds its own way on every system
+        sys.modules["{hidden}"] = None
+        import tracer_sklearn as ts
+        from tracer_sklearn.service import AuditTrail, PipelineConfig, RunStore, aread_csv
+        from tracer_sklearn.service import DataIngestionService  # what needs no locks is there
+        for name in ("DataPipeline", "PipelineOrchestrator"):
+            try:
+                getattr(ts.service, name)
+            except ts.MissingDependencyError as error:
+                print(error)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = done.stdout.splitlines()
+    assert len(said) == 2
+    assert all(line.startswith("DataPipeline: the system must be a POSIX one") for line in said)
