@@ -329,13 +329,12 @@ def test_wrong_options_are_refused_with_the_nearest(churn: tuple[pd.DataFrame, A
         asyncio.run(DataPreprocessingService().fit(churn[0], "customer_chrun"))
 
 
-@pytest.mark.parametrize("hidden", ["fcntl", "resource"])
-def test_a_system_that_is_no_posix_is_named(hidden: str) -> None:
-    """In a process of its own, which finds no such module, as on Windows."""
-    script = f"""
+def test_a_system_that_is_no_posix_is_named() -> None:
+    """In a process of its own, which finds no such modules, as on Windows."""
+    script = """
         import sys
         import psutil  # which finds its own way on every system
-        sys.modules["{hidden}"] = None
+        sys.modules["fcntl"] = sys.modules["resource"] = None
         import tracer_sklearn as ts
         from tracer_sklearn.service import AuditTrail, PipelineConfig, RunStore, aread_csv
         from tracer_sklearn.service import DataIngestionService  # what needs no locks is there
