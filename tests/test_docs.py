@@ -97,14 +97,14 @@ CALLABLE = {
 
 
 def members() -> Iterator[tuple[str, object]]:
-    """Public methods and properties of the service's classes, without those of pydantic."""
+    """Public methods and properties of our classes, without those of pydantic."""
     for name, item in CALLABLE.items():
-        if not (name.startswith("service.") and inspect.isclass(item)):
+        if not inspect.isclass(item):
             continue
         found = {  # those of a subclass take the place of those of its base
             attribute: member
             for owner in reversed(item.__mro__)
-            if owner.__module__.startswith("tracer_sklearn.service")
+            if owner.__module__.startswith("tracer_sklearn")
             for attribute, member in vars(owner).items()
         }
         for attribute, member in found.items():
@@ -115,6 +115,7 @@ def members() -> Iterator[tuple[str, object]]:
 
 
 MEMBERS = dict(members())
+EVERY = PUBLIC | MEMBERS
 
 
 def check_parameters(name: str, item: object, doc: FunctionDoc, parameters: dict) -> None:
@@ -133,11 +134,12 @@ def check_parameters(name: str, item: object, doc: FunctionDoc, parameters: dict
         ):
             continue
         kind = documented[key].type
-        if kind == "optional":  # a group that another method documents, from whose test it follows
-            other = re.match(r"As for `(\w+)`", documented[key].desc[0])
-            assert other, f"{name}: `{key}` is optional, and refers to no other method"
-            method = MEMBERS[f"{name.rpartition('.')[0]}.{other[1]}"]
-            assert inspect.signature(method).parameters[key].default == default, f"{name}: {key}"
+        if kind == "optional":  # a group that another one documents, from whose test it follows
+            other = re.match(r"As (?:for|in) `([\w.]+)`", documented[key].desc[0])
+            assert other, f"{name}: `{key}` is optional, and refers to no other"
+            within = (f"{name.rpartition('.')[0]}.{other[1]}", f"service.{other[1]}", other[1])
+            told = next(EVERY[one] for one in within if one in EVERY)
+            assert inspect.signature(told).parameters[key].default == default, f"{name}: {key}"
             continue
         shown = re.search(r"default=(.+)$", kind)
         assert shown, f"{name}: `{key}` documents no default in {kind!r}"
@@ -206,13 +208,16 @@ def test_documented_parameters_of_methods_are_those_of_the_signature(name: str) 
 
 # Extended summaries, examples of methods, "See Also", and returns without a name are no rules here.
 NO_RULES = {"ES01", "EX01", "SA01", "RT02"}
-NO_RULES_OF_ENUMS = NO_RULES | {"PR01"}  # parameters of `enum.Enum`, by which nobody calls them
+# Parameters of `enum.Enum` and of scorers, by which nobody calls them; those of an error are its
+# attributes.
+NO_RULES_OF_OTHERS = NO_RULES | {"PR01"}
 
 
-@pytest.mark.parametrize("name", [n for n in (*PUBLIC, *MEMBERS) if n.startswith("service.")])
-def test_documentation_of_the_service_is_numpydoc(name: str) -> None:
-    item = PUBLIC.get(name)
+@pytest.mark.parametrize("name", EVERY)
+def test_documentation_is_numpydoc(name: str) -> None:
+    item = EVERY[name]
     is_enum = inspect.isclass(item) and issubclass(item, enum.Enum)
-    spared = NO_RULES_OF_ENUMS if is_enum else NO_RULES
+    is_other = is_enum or (name in PUBLIC and name not in CALLABLE)
+    spared = NO_RULES_OF_OTHERS if is_other else NO_RULES
     found = validate(f"tracer_sklearn.{name}")["errors"]
     assert not [f"{code}: {says}" for code, says in found if code not in spared]

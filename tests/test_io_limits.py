@@ -14,6 +14,9 @@ import zipfile
 import pyarrow as pa
 import pytest
 
+import tracer_sklearn as ts
+from tracer_sklearn.io.limits import limits_of
+
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -115,3 +118,25 @@ def test_refused_in_time_and_memory(tmp_path, name, reader):
     assert str(path) in message
     assert float(seconds) < 5
     assert int(memory) < 256 * MIB
+
+
+@pytest.mark.parametrize("read", [ts.read_csv, ts.read_table, ts.iter_csv, ts.scan_csv])
+def test_limits_may_be_a_mapping(read):
+    assert read(b"a;b\n1;2\n", limits={"max_columns": 2}) is not None
+    with pytest.raises(ts.IngestionError, match="more than 1 columns"):
+        read(b"a;b\n1;2\n", limits={"max_columns": 1})
+    for limits, words in (
+        ({"max_colums": 2}, "`max_colums` must be a parameter that exists, .* 'max_columns'"),
+        ({7: 2}, "`7` must be a parameter that exists"),
+        ({"max_columns": 0}, "`max_columns` must be greater than 0, got 0"),
+        (2, "`limits` must be an IngestionLimits, a mapping of its parameters or None, got 2"),
+    ):
+        with pytest.raises(ts.ParameterError, match=f"^IngestionLimits: {words}"):
+            read(b"a;b\n1;2\n", limits=limits)
+
+
+def test_what_a_mapping_does_not_say_is_as_without_it():
+    unlimited = ts.IngestionLimits(max_bytes=None)
+    assert limits_of({"max_columns": 7}, default=unlimited).max_bytes is None
+    assert limits_of({"max_columns": 7}) == ts.IngestionLimits(max_columns=7)
+    assert limits_of({}) == limits_of(None) == ts.IngestionLimits()

@@ -488,3 +488,25 @@ def test_a_million_entries_are_verified_in_time(tmp_path):
         began = time.perf_counter()
         assert trail.verify().ok
         print(f"\nverify: {200_000 / (time.perf_counter() - began):,.0f} entries/s")
+
+
+@pytest.mark.parametrize("limit", [-1, "5", True, 2.5])
+def test_a_limit_is_a_number_of_entries(trail, limit):
+    with pytest.raises(ts.ParameterError, match=r"^AuditTrail\.entries: `limit` must be an"):
+        trail.entries(limit=limit)
+    assert trail.entries(limit=0) == []
+    assert len(trail.entries(limit=None)) == 10
+    with pytest.raises(ts.ParameterError, match="`run_id` must be a text or None, got 7"):
+        trail.entries(run_id=7)
+
+
+def test_what_is_no_text_never_breaks_the_chain(trail):
+    for wrong in ({"run_id": 7}, {"blueprint": 7}, {"principal": None}, {"action": 7}):
+        with pytest.raises(ts.ParameterError, match=f"`{next(iter(wrong))}` must be a text"):
+            trail.append(**{"action": "run.failed", "principal": "ana", **wrong})
+    assert trail.verify().ok
+
+
+def test_the_age_of_what_is_erased_is_a_moment(trail):
+    with pytest.raises(ts.ParameterError, match=r"^AuditTrail\.erase: `before` must be a datetime"):
+        trail.erase(before="2024")

@@ -285,3 +285,34 @@ def test_folders_of_different_keys_do_not_meet_in_redis(redis_url, tmp_path):
     assert second.stats["damaged"] == 0
     first.close()
     second.close()
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    ["no JSON", "", "[1]", "7", "\ud800", None, b"{}", "[" * 99_999],
+    ids=["no JSON", "empty", "list", "number", "half a pair", "none", "bytes", "deep"],
+)
+def test_a_result_is_the_state_of_a_run(cache, outcome):
+    with pytest.raises(
+        ts.ParameterError, match="`outcome` must be the state of a run as JSON, got"
+    ):
+        cache.put(KEY, CachedResult(outcome))
+    assert cache.get(KEY) is None
+
+
+def test_a_result_is_made_of_bytes_and_files(cache):
+    with pytest.raises(
+        ts.ParameterError, match=r"^ResultCache\.put: `result` must be a CachedResult"
+    ):
+        cache.put(KEY, {"run_id": "01"})
+    with pytest.raises(ts.ParameterError, match="`frame` must be bytes, memoryview, Path or None"):
+        cache.put(KEY, CachedResult("{}", frame="data.arrow"))
+
+
+def test_the_age_of_what_is_deleted_is_a_moment(cache):
+    assert cache.put(KEY, RESULT)
+    local = now().astimezone().replace(tzinfo=None)
+    assert cache.delete_older(local - timedelta(minutes=1)) == 0
+    with pytest.raises(ts.ParameterError, match="`than` must be a datetime, got '2024'"):
+        cache.delete_older("2024")
+    assert cache.delete_older(local + timedelta(minutes=1)) == 1

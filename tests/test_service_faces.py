@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import inspect
 import io
+import subprocess
+import sys
 import tempfile
+import textwrap
 import threading
 import time
 import zipfile
@@ -17,10 +21,12 @@ import pandas as pd
 import pytest
 
 import tracer_sklearn as ts
+from tracer_sklearn import service
 from tracer_sklearn.exceptions import IngestionError, InputTypeError, ParameterError
 from tracer_sklearn.schema import default_registry
 from tracer_sklearn.service import (
     DataIngestionService,
+    DataPipeline,
     DataPreprocessingService,
     DataValidationService,
     aread_csv,
@@ -117,6 +123,67 @@ def test_options_of_the_reader_are_handed_on() -> None:
     assert frame.columns == ["price"]
     frame, _ = asyncio.run(DataIngestionService().ingest_file(CSV, columns=["id"], as_="arrow"))
     assert frame.column_names == ["id"]
+
+
+def test_limits_may_be_a_mapping(temporary: Path) -> None:
+    service = DataIngestionService()
+
+    def calls(limits: Any) -> list[Any]:
+        return [
+            lambda: aread_csv(CSV, limits=limits),
+            lambda: aread_csv(_stream(), limits=limits),
+            lambda: service.ingest_file(CSV, limits=limits),
+            lambda: service.ingest_stream(_stream(), limits=limits),
+        ]
+
+    for call in calls({"max_columns": 2}):
+        with pytest.raises(IngestionError, match="more than 2 columns"):
+            asyncio.run(call())
+    for call in calls({"max_colums": 2}):
+        with pytest.raises(ParameterError, match=r"`max_colums` .* did you mean 'max_columns'"):
+            asyncio.run(call())
+    for call in calls({"max_columns": 3}):
+        assert asyncio.run(call()).frame.shape == (2, 3)
+    for call in calls(7):
+        with pytest.raises(ParameterError, match="`limits` must be an IngestionLimits, a mapping"):
+            asyncio.run(call())
+    assert not list(temporary.iterdir())
+
+
+def _faces() -> list[Any]:
+    """Every public function and method of the service that takes arguments by name."""
+    found = []
+    for name in service.__all__:
+        face = getattr(service, name)
+        if inspect.isclass(face) and face.__module__.startswith("tracer_sklearn.service."):
+            methods = {n: m for n, m in vars(face).items() if not n.startswith("_")}
+            if issubclass(face, DataPipeline):
+                methods |= {n: getattr(face, n) for n in dir(face) if not n.startswith("_")}
+            found += [m for m in methods.values() if inspect.isfunction(m)]
+        elif inspect.isfunction(face):
+            found.append(face)
+    return found
+
+
+@pytest.mark.parametrize("face", _faces(), ids=lambda face: face.__qualname__)
+def test_an_unknown_keyword_is_refused_by_the_face_itself(face: Any) -> None:
+    kinds = {p.kind for p in inspect.signature(face).parameters.values()}
+    own = {"DataPreprocessingService.fit", "DataPreprocessingService.fit_transform"}
+    passes_on = face.__qualname__ in own  # to the function of a blueprint that is named only then
+    assert (inspect.Parameter.VAR_KEYWORD in kinds) is passes_on
+    if not passes_on:
+        name = face.__name__.strip("_")
+        with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument"):
+            face(nope=1)
+
+
+def test_options_of_a_call_come_before_those_of_the_preprocessing_service() -> None:
+    X, _ = ts.datasets.make_customer_churn(60, random_state=0)
+    face = DataPreprocessingService({"scaling_method": "none"})
+    fitted = asyncio.run(face.fit(X, "customer_churn", scaling_method="minmax"))
+    assert fitted.named_steps["scale"].method == "minmax"
+    with pytest.raises(TypeError, match=r"customer_churn_pipeline\(\) got an unexpected .* 'nope'"):
+        asyncio.run(face.fit(X, "customer_churn", nope=1))
 
 
 def test_the_size_counts_after_decompression(temporary: Path) -> None:
@@ -260,3 +327,27 @@ def test_wrong_options_are_refused_with_the_nearest(churn: tuple[pd.DataFrame, A
         )
     with pytest.raises(ParameterError, match="did you mean 'customer_churn'"):
         asyncio.run(DataPreprocessingService().fit(churn[0], "customer_chrun"))
+
+
+def test_a_system_that_is_no_posix_is_named() -> None:
+    """In a process of its own, which finds no such modules, as on Windows."""
+    script = """
+        import sys
+        import psutil  # which finds its own way on every system
+        sys.modules["fcntl"] = sys.modules["resource"] = None
+        import tracer_sklearn as ts
+        from tracer_sklearn.service import AuditTrail, PipelineConfig, RunStore, aread_csv
+        from tracer_sklearn.service import DataIngestionService  # what needs no locks is there
+        for name in ("DataPipeline", "PipelineOrchestrator"):
+            try:
+                getattr(ts.service, name)
+            except ts.MissingDependencyError as error:
+                print(error)
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = done.stdout.splitlines()
+    assert len(said) == 2
+    assert all(line.startswith("DataPipeline: the system must be a POSIX one") for line in said)

@@ -504,7 +504,8 @@ def _check_batch(results: list[Any], n_broken: int) -> None:
 def test_a_hundred_small_files(tmp_path: Path) -> None:
     results, grown = _batch_of(100, 2, tmp_path)
     _check_batch(results, 2)
-    assert grown < 250  # a worker grows by about 1 MB a job, until it is replaced
+    print(f"memory grew by {grown:.0f} MB")
+    assert grown < 50  # 18 MB were measured, nearly all of it the results that are held here
 
 
 @pytest.mark.scale
@@ -512,7 +513,7 @@ def test_a_thousand_small_files(tmp_path: Path) -> None:
     results, grown = _batch_of(1000, 20, tmp_path)
     _check_batch(results, 20)
     print(f"memory grew by {grown:.0f} MB")
-    assert grown < 250
+    assert grown < 150  # 94 MB were measured; a thousand results alone take up to 147 MB
 
 
 def _large(path: Path, megabytes: int) -> Path:

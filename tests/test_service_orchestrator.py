@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -393,7 +394,7 @@ def test_closing_cancels_what_does_not_end_in_time(paths: None, tmp_path: Path) 
     assert waiting.result(0).state.status is RunStatus.CANCELLED
     assert bench.store.get(third).error.message == "the service was closed."
     assert all(map(gone, pids))
-    with pytest.raises(RuntimeError, match="must be started"):
+    with pytest.raises(RunError, match="must be started"):
         bench.submit()
     bench.store.close()
 
@@ -530,6 +531,32 @@ def test_executors_run_stop_and_limit(paths: None, tmp_path: Path, kind: str) ->
         state = bench.run("kill", until=1)
         assert (state.status, state.attempts) == (RunStatus.COMPLETED, 2)
         bench.check(state)
+        bench.close()
+
+
+@pytest.mark.parametrize("where", ["callback", "observer", "store"])
+def test_the_future_of_a_run_holds_it_whatever_happens(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exits(*_: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise SystemExit(3)
+
+    with ThreadPoolExecutor(1) as executor:  # which is never asked
+        bench = Bench(tmp_path, executor=executor, max_concurrent=1)
+        orchestrator = bench.orchestrator
+        if where == "observer":
+            orchestrator.observers.append(exits)
+        elif where == "store":
+            monkeypatch.setattr(bench.store, "save", exits)
+        for _ in range(2):  # the thread is there for the next one, too
+            task = replace(bench.task(), on_event=exits if where == "callback" else None)
+            done = orchestrator.submit(task).result(30)
+            assert done.state.status is RunStatus.FAILED
+            assert done.state.error is not None
+            assert asyncio.run(_events(orchestrator, done.state.run_id))[-1].run_id
+            assert orchestrator.future(done.state.run_id).result(0).state == done.state
+        monkeypatch.undo()
         bench.close()
 
 

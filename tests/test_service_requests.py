@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tracer_sklearn.exceptions import ParameterError
+from tracer_sklearn.exceptions import ParameterError, RunError
+from tracer_sklearn.service import DataPipeline, PipelineOrchestrator, RunStore
 from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.requests import requested
 
@@ -93,3 +95,39 @@ def test_dates_and_lengths_are_checked_before(source: Path) -> None:
         with pytest.raises(ParameterError, match="content_length"):
             task("jan.csv", is_upload=True, content_length=length)
     assert task("jan.csv", is_upload=True, content_length=0)
+
+
+@pytest.mark.parametrize("seconds", [-1, -0.001, float("nan"), float("inf"), True, "1", None, 1e12])
+def test_nobody_waits_less_than_no_time(tmp_path: Path, seconds: Any) -> None:
+    pipeline = DataPipeline(state_dir=tmp_path)
+    with pytest.raises(ParameterError, match=r"^DataPipeline\.close: `timeout_seconds` must be"):
+        asyncio.run(pipeline.close(seconds))
+    with RunStore.open(state_dir=tmp_path) as store:
+        orchestrator = PipelineOrchestrator(store, state_dir=tmp_path)
+        with pytest.raises(ParameterError, match=r"^PipelineOrchestrator\.close: `timeout"):
+            orchestrator.close(seconds)
+        for name in ("first_wait_seconds", "longest_wait_seconds"):
+            with pytest.raises(ParameterError, match=f"^PipelineOrchestrator: `{name}` must be"):
+                PipelineOrchestrator(store, state_dir=tmp_path, **{name: seconds}).start()
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, True, "3"])
+def test_the_number_of_runs_at_once_is_called_as_the_caller_knows_it(
+    tmp_path: Path, number: Any
+) -> None:
+    pipeline = DataPipeline(state_dir=tmp_path / "state", max_concurrent_pipelines=number)
+    with pytest.raises(ParameterError, match=r"^DataPipeline: `max_concurrent_pipelines` must be"):
+        asyncio.run(pipeline.runs())
+    assert not (tmp_path / "state").exists()
+
+
+def test_an_orchestrator_that_is_not_started_says_so(source: Path) -> None:
+    with RunStore.open(state_dir=source.parent) as store:
+        orchestrator = PipelineOrchestrator(store, state_dir=source.parent)
+        for call in (
+            lambda: orchestrator.submit(task(source)),
+            lambda: orchestrator.future("01"),
+            lambda: orchestrator.cancel("01"),
+        ):
+            with pytest.raises(RunError, match="it must be started, it is not; call `start` first"):
+                call()

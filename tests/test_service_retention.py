@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -116,6 +116,16 @@ def test_outputs_go_when_they_are_due_and_not_before(kept, tmp_path):
     assert sweep(*kept) == Swept()  # nothing is due twice
     assert sweep(*kept, now() + timedelta(days=2)).outputs == 3
     assert trail.verify().ok
+
+
+def test_the_moment_of_a_sweep_is_a_datetime(kept):
+    run(kept, "old", days_ago=3, outputs_days=2)
+    for at in ("2024", 7, date(2024, 3, 31)):
+        with pytest.raises(
+            ts.ParameterError, match=r"^DataPipeline\.sweep: `at` must be a datetime"
+        ):
+            sweep(*kept, at)
+    assert sweep(*kept, datetime.now()).cached == 1
 
 
 def test_a_file_that_is_no_longer_the_runs_is_kept(kept, tmp_path):

@@ -13,9 +13,10 @@ import textwrap
 import threading
 import time
 from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -161,6 +162,38 @@ def test_runs_are_found_by_what_they_are(store):
         store.runs(status="FAILD")
     with pytest.raises(ts.ParameterError, match="limit"):
         store.runs(limit=-1)
+
+
+@pytest.mark.parametrize("verb", ["runs", "count"])
+def test_an_unknown_status_is_refused(store, verb):
+    ask = getattr(store, verb)
+    for status in ("nope", ["PENDING", "nope"], 7, [7]):
+        with pytest.raises(
+            ts.ParameterError, match=rf"^RunStore\.{verb}: `status` must be"
+        ) as caught:
+            ask(status=status)
+        assert "COMPLETED" in str(caught.value)
+    with pytest.raises(ts.ParameterError, match="`blueprint` must be a text or None, got 7"):
+        ask(blueprint=7)
+    assert store.count(["PENDING", RunStatus.FAILED]) == store.count([]) == 0
+
+
+@pytest.mark.parametrize("verb", ["runs", "quality_trend", "error_rates", "throughput"])
+@pytest.mark.parametrize("name", ["since", "until"])
+@pytest.mark.parametrize("moment", ["2024", 2024, date(2024, 3, 31), pd.NaT])
+def test_a_bound_that_is_no_moment_is_refused(store, verb, name, moment):
+    must = rf"^RunStore\.{verb}: `{name}` must be a datetime, got .*; pass datetime\("
+    with pytest.raises(ts.ParameterError, match=must):
+        getattr(store, verb)(**{name: moment})
+
+
+def test_a_moment_without_a_zone_is_local_time(store):
+    store.create(made("01", created_at=datetime(2026, 3, 30, 12, tzinfo=UTC)))
+    at = datetime(2026, 3, 30, 12, tzinfo=UTC).astimezone().replace(tzinfo=None)
+    assert [s.run_id for s in store.runs(since=at)] == ["01"]
+    assert store.runs(until=at) == store.runs(since=at + timedelta(seconds=1)) == []
+    with pytest.raises(ts.ParameterError, match="`since` must be a datetime"):
+        store.runs(since=datetime.min.replace(tzinfo=timezone(timedelta(hours=14))))
 
 
 def test_trends_rates_and_throughput_agree_with_plain_python(store, full_state):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import numbers
+import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeGuard
 
@@ -60,6 +61,11 @@ def check_real(
     raise fail(stage, parameter, f"a finite number in {interval}", value)
 
 
+def check_wait(stage: str, parameter: str, value: object) -> None:
+    """Require a number of seconds that a thread can wait for."""
+    check_real(stage, parameter, value, low=0.0, high=threading.TIMEOUT_MAX)
+
+
 def check_integer(
     stage: str, parameter: str, value: Any, *, low: int, high: int | None = None
 ) -> None:
@@ -110,3 +116,20 @@ def check_date(stage: str, parameter: str, value: object) -> dt.date | None:
     raise fail(
         stage, parameter, "None, a date, a naive datetime or an ISO string like '2024-03-31'", value
     )
+
+
+def check_text(stage: str, parameter: str, value: object, *, optional: bool = False) -> None:
+    """Require a text (or None where that is legal)."""
+    if not isinstance(value, str) and not (optional and value is None):
+        raise fail(stage, parameter, "a text" + (" or None" if optional else ""), value)
+
+
+def check_moment(stage: str, parameter: str, value: Any) -> dt.datetime:
+    """Require a datetime, and return it in UTC; one without a time zone is local time."""
+    try:
+        if isinstance(value, dt.datetime) and value == value:  # NaT is a datetime, too
+            return value.astimezone(dt.UTC)
+    except (OverflowError, OSError, ValueError, TypeError):  # no moment of the calendar in UTC
+        pass
+    advice = "pass datetime(2024, 3, 31, tzinfo=UTC), or datetime.fromisoformat(text)"
+    raise fail(stage, parameter, "a datetime", value, advice)

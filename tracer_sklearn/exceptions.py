@@ -365,7 +365,7 @@ class AccessDeniedError(TracerError, PermissionError):
     principal, action : str or None
         Who wanted to do what.
     blueprint : str or None
-        To runs of which blueprint.
+        To runs of which blueprint; None where one run was asked for, of which nothing is told.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ from tracer_sklearn.io._table import (
     report_of,
     warn,
 )
-from tracer_sklearn.io.limits import IngestionLimits
+from tracer_sklearn.io.limits import AnyLimits, IngestionLimits, limits_of
 from tracer_sklearn.io.report import ColumnReport, IngestionReport
 
 # formats are learnt from so many rows, however large the batches are
@@ -45,13 +45,13 @@ class Known:
 def open_batches(
     source: AnySource,
     question: Asked,
-    limits: IngestionLimits | None,
+    limits: AnyLimits,
     rows: int,
     learning: Learning | None = None,
     wanted: Sequence[str] | None = None,
 ) -> CsvBatches:
     """Open a file for reading in batches; it is closed with them."""
-    limits = IngestionLimits(max_bytes=None) if limits is None else limits
+    limits = limits_of(limits, default=IngestionLimits(max_bytes=None))
     if learning is not None and wanted is not None:
         learning = learning.only(wanted)
     opened = open_source(source, limits, checksum="while_reading")

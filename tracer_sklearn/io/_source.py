@@ -30,7 +30,7 @@ from tracer_sklearn.io._compression import (
     foreign_kind,
     format_of,
 )
-from tracer_sklearn.io.limits import RATIO_COUNTS_AFTER, IngestionLimits
+from tracer_sklearn.io.limits import RATIO_COUNTS_AFTER, AnyLimits, IngestionLimits, limits_of
 
 CHUNK_BYTES = 1 << 20
 _SPOOL_IN_MEMORY = 8 << 20
@@ -40,7 +40,7 @@ AnySource = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
 def open_source(
     source: AnySource,
-    limits: IngestionLimits | None = None,
+    limits: AnyLimits = None,
     *,
     checksum: Literal["on_request", "while_reading"] = "on_request",
 ) -> Source:
@@ -51,7 +51,7 @@ def open_source(
     a temporary file. ``checksum="while_reading"`` hashes the stored bytes of the first whole
     pass of :meth:`Source.chunks`, which spares another pass over a file larger than the cache.
     """
-    limits = IngestionLimits() if limits is None else limits
+    limits = limits_of(limits)
     if isinstance(source, bytes | bytearray | memoryview):
         stored: _Stored = _Bytes(source)
     elif isinstance(source, str | os.PathLike):

@@ -15,7 +15,7 @@ from tracer_sklearn.exceptions import InputTypeError
 from tracer_sklearn.io._asked import asked
 from tracer_sklearn.io._batching import LEARNING_ROWS, CsvBatches, open_batches
 from tracer_sklearn.io._source import AnySource
-from tracer_sklearn.io.limits import IngestionLimits
+from tracer_sklearn.io.limits import AnyLimits
 
 __all__ = ["iter_csv", "scan_csv"]
 
@@ -31,7 +31,7 @@ def iter_csv(
     decimal: str = "auto",
     columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     on_bad_lines: str = "set_aside",
-    limits: IngestionLimits | None = None,
+    limits: AnyLimits = None,
     as_: str = "pandas",
 ) -> CsvBatches:
     r"""Read a file of any size in batches of rows, in bounded memory, as `read_csv` reads it.
@@ -62,8 +62,9 @@ def iter_csv(
         table has and returns those to read.
     on_bad_lines : {"set_aside", "error"}, default="set_aside"
         What becomes of lines that are no rows.
-    limits : IngestionLimits or None, default=None
-        What the file may cost; None sets no limit of total size and keeps all others.
+    limits : IngestionLimits, mapping or None, default=None
+        What the file may cost; None sets no limit of total size and keeps all others, and so does
+        a mapping that does not name it.
     as_ : {"pandas", "polars", "arrow"}, default="pandas"
         The library of the frames.
 
@@ -126,7 +127,7 @@ def scan_csv(
     decimal: str = "auto",
     columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     on_bad_lines: str = "set_aside",
-    limits: IngestionLimits | None = None,
+    limits: AnyLimits = None,
 ) -> pl.LazyFrame:
     r"""Scan a file of any size: a Polars LazyFrame that reads it when it is collected.
 
@@ -152,8 +153,9 @@ def scan_csv(
         table has and returns those to read.
     on_bad_lines : {"set_aside", "error"}, default="set_aside"
         What becomes of lines that are no rows.
-    limits : IngestionLimits or None, default=None
-        What the file may cost; None sets no limit of total size and keeps all others.
+    limits : IngestionLimits, mapping or None, default=None
+        What the file may cost; None sets no limit of total size and keeps all others, and so does
+        a mapping that does not name it.
 
     Returns
     -------

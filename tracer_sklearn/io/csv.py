@@ -9,7 +9,7 @@ from tracer_sklearn.io._asked import asked
 from tracer_sklearn.io._opening import open_table
 from tracer_sklearn.io._source import AnySource, open_source
 from tracer_sklearn.io._table import as_library, typed
-from tracer_sklearn.io.limits import IngestionLimits
+from tracer_sklearn.io.limits import AnyLimits
 from tracer_sklearn.io.report import IngestionReport
 
 __all__ = ["Ingested", "read_csv"]
@@ -49,7 +49,7 @@ def read_csv(
     decimal: str = "auto",
     columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
     on_bad_lines: str = "set_aside",
-    limits: IngestionLimits | None = None,
+    limits: AnyLimits = None,
     as_: str = "pandas",
 ) -> Ingested:
     r"""Read a file that a business exported, whatever it looks like, and say what was decided.
@@ -82,8 +82,9 @@ def read_csv(
     on_bad_lines : {"set_aside", "error"}, default="set_aside"
         Lines that are no rows are set aside and named in the report, rows with a few cells too
         many or too few are mended and named; or the first one is an error.
-    limits : IngestionLimits or None, default=None
-        What the file may cost; None for the defaults, 100 MB after decompression.
+    limits : IngestionLimits, mapping or None, default=None
+        What the file may cost, also as a mapping of parameters to values; None for the defaults,
+        100 MB after decompression.
     as_ : {"pandas", "polars", "arrow"}, default="pandas"
         The library of the frame.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, PositiveInt
 
+from tracer_sklearn._params import fail
 from tracer_sklearn.schema._part import Part
 
 MIB = 1 << 20
@@ -63,3 +65,20 @@ class IngestionLimits(Part):
     max_field_bytes: PositiveInt = MIB
     max_row_bytes: PositiveInt = 16 * MIB
     symlinks: Literal["follow", "refuse"] = "follow"
+
+
+AnyLimits = IngestionLimits | Mapping[str, Any] | None
+
+
+def limits_of(given: object, *, default: IngestionLimits | None = None) -> IngestionLimits:
+    """Return the limits of a call; what a mapping does not say is as in the default."""
+    default = IngestionLimits() if default is None else default
+    if given is None:
+        return default
+    if isinstance(given, IngestionLimits):
+        return given
+    if isinstance(given, Mapping):
+        named = {str(name): value for name, value in given.items()}
+        return IngestionLimits(**{**default.model_dump(), **named})
+    must = "an IngestionLimits, a mapping of its parameters or None"
+    raise fail("IngestionLimits", "limits", must, given, "pass IngestionLimits(max_bytes=...)")

@@ -211,7 +211,13 @@ class IngestionReport(Part):
         return {name: ColumnFormat.from_dict(c.format) for name, c in self.columns.items()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
+        """Return plain values, ready for JSON.
+
+        Returns
+        -------
+        dict
+            By the names of the parameters.
+        """
         return self.model_dump(mode="json")
 
     def __str__(self) -> str:

@@ -19,12 +19,13 @@ from tracer_sklearn.io._opening import open_table
 from tracer_sklearn.io._source import AnySource, Source, open_source
 from tracer_sklearn.io._table import as_library, typed, warn
 from tracer_sklearn.io.csv import Ingested
-from tracer_sklearn.io.limits import IngestionLimits
+from tracer_sklearn.io.limits import AnyLimits
 from tracer_sklearn.io.report import ColumnReport, IngestionReport, LineReport
 
 __all__ = ["read_table"]
 
-_TEXT_OPTIONS = {
+# how text is written, for `read_csv`; other formats have none of it
+TEXT_OPTIONS = {
     "encoding": "auto",
     "delimiter": "auto",
     "header": "auto",
@@ -49,7 +50,7 @@ def read_table(
     *,
     schema: Any = None,
     columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
-    limits: IngestionLimits | None = None,
+    limits: AnyLimits = None,
     as_: Literal["pandas", "polars", "arrow"] = "pandas",
     **text: Any,
 ) -> Ingested:
@@ -69,9 +70,10 @@ def read_table(
     columns : list of str, callable or None, default=None
         The columns to read, in this order; None for all. A callable gets the names that the
         table has and returns those to read.
-    limits : IngestionLimits or None, default=None
-        What the file may cost; None for the defaults. Values count as they are in memory, so
-        that a Parquet file which repeats one long text a million times is refused in time.
+    limits : IngestionLimits, mapping or None, default=None
+        What the file may cost, as for :func:`read_csv`; None for the defaults. Values count as
+        they are in memory, so that a Parquet file which repeats one long text a million times is
+        refused in time.
     as_ : {"pandas", "polars", "arrow"}, default="pandas"
         The library of the frame.
     **text
@@ -111,9 +113,9 @@ def read_table(
     >>> report.format, report.columns["spend"].missing
     ('jsonl', 1)
     """
-    if unknown := sorted(set(text) - set(_TEXT_OPTIONS)):
+    if unknown := sorted(set(text) - set(TEXT_OPTIONS)):
         raise TypeError(f"read_table() got an unexpected keyword argument {unknown[0]!r}")
-    options = _TEXT_OPTIONS | text
+    options = TEXT_OPTIONS | text
     question = asked("read_table", schema=schema, columns=columns, library=as_, **options)
     with open_source(source, limits) as opened:
         if opened.format() == "text":

@@ -193,10 +193,12 @@ class FieldRule(Part):
 
     Parameters
     ----------
-    left, right : str
-        Names of two fields of the schema.
+    left : str
+        Name of a field of the schema.
     relation : {"<", "<=", "==", "!=", ">=", ">"}
         What holds between them, read from left to right.
+    right : str
+        Name of another field.
     description : str, default=""
         One sentence for the reader of a report.
 

@@ -87,7 +87,13 @@ class SchemaRegistry:
             )
 
     def names(self) -> tuple[str, ...]:
-        """Return the names that :meth:`get` knows, sorted; loads nothing."""
+        """Return the names that :meth:`get` knows; loads nothing.
+
+        Returns
+        -------
+        tuple of str
+            Sorted.
+        """
         return tuple(sorted({*self._schemas, *(point.name for point in self._entry_points())}))
 
     def get(self, name: str, version: int | None = None) -> BlueprintSchema:
@@ -131,7 +137,13 @@ class SchemaRegistry:
         return versions[version]
 
     def fit_only_fields(self) -> frozenset[str]:
-        """Return the names of the fit-only fields of all schemas held; loads nothing."""
+        """Return the names of the fit-only fields of all schemas held; loads nothing.
+
+        Returns
+        -------
+        frozenset of str
+            Such as the outcome, which no row has that is to be scored.
+        """
         schemas = (schema for versions in self._schemas.values() for schema in versions.values())
         return frozenset(name for schema in schemas for name in schema.fit_only)
 

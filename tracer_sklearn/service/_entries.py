@@ -76,6 +76,29 @@ def check_key(key: object) -> None:
         raise fail("ResultCache", "key", "made by cache_key", key)
 
 
+def check_result(result: object) -> None:
+    """Require what `packed` can write: a state as JSON, and parts that are bytes or files."""
+    who = "ResultCache.put"
+    if not isinstance(result, CachedResult):
+        raise fail(who, "result", "a CachedResult", result, "make one of the state and the files")
+    try:
+        result.outcome.encode()
+        state = json.loads(result.outcome)
+    except (AttributeError, ValueError, RecursionError):
+        state = None
+    if not isinstance(state, dict):
+        must = "the state of a run as JSON"
+        raise fail(who, "outcome", must, _short(result.outcome), "give state.model_dump_json()")
+    for name in PARTS[1:]:
+        part = getattr(result, name)
+        if part is not None and not isinstance(part, bytes | bytearray | memoryview | Path):
+            raise fail(who, name, "bytes, memoryview, Path or None", _short(part))
+
+
+def _short(value: object) -> object:
+    return value[:60] if isinstance(value, str) else type(value).__name__
+
+
 def size_of(part: Part) -> int:
     """Return how many bytes a part has."""
     if part is None:

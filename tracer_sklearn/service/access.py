@@ -106,7 +106,8 @@ def check_access(
     principal, action, blueprint : str, str and str or None
         Who wants to do what, to runs of which blueprint.
     run_id : str or None, default=None
-        To which run.
+        To which run. The error names it in place of the blueprint then: whoever may not ask for a
+        run does not learn whether there is one, and of which blueprint.
 
     Raises
     ------
@@ -132,12 +133,17 @@ def check_access(
             blueprint=blueprint,
             details={"wanted": action, "policy_failed": cause is not None},
         )
-    what = "no blueprint in particular" if blueprint is None else f"blueprint {blueprint!r}"
     found = "it does not" if cause is None else f"it failed with {type(cause).__name__}"
     raise AccessDeniedError(
-        f"AccessPolicy: the policy must allow {principal!r} to {action!r} for {what}, {found}; "
-        "ask whoever keeps the policy.",
+        f"AccessPolicy: the policy must allow {principal!r} to {action!r} for "
+        f"{_shown(blueprint, run_id)}, {found}; ask whoever keeps the policy.",
         principal=principal,
         action=action,
-        blueprint=blueprint,
+        blueprint=blueprint if run_id is None else None,
     ) from cause
+
+
+def _shown(blueprint: str | None, run_id: str | None) -> str:
+    if run_id is not None:
+        return f"run {run_id!r}"
+    return "no blueprint in particular" if blueprint is None else f"blueprint {blueprint!r}"

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
 
+from sqlalchemy import select
+
+from tracer_sklearn._params import fail
 from tracer_sklearn.service.access import AccessPolicy, check_access
 from tracer_sklearn.service.audit import AuditTrail, AuditVerdict
 from tracer_sklearn.service.metrics import ServiceMetrics
 from tracer_sklearn.service.parts import Parts
 from tracer_sklearn.service.retention import Swept, sweep
-from tracer_sklearn.service.states import RunState, RunStatus
+from tracer_sklearn.service.states import RunEvent, RunState
 from tracer_sklearn.service.store import RunStore
+from tracer_sklearn.service.store._rows import storable
+from tracer_sklearn.service.store._tables import runs
 
 __all__ = ["RunAccounts"]
 
@@ -55,33 +60,75 @@ class RunAccounts(ABC):
     async def runs(
         self,
         *,
-        status: RunStatus | str | None = None,
+        status: str | Sequence[str] | None = None,
         blueprint: str | None = None,
         principal: str | None = None,
-        **filters: Any,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = 100,
+        offset: int = 0,
+        correlation_id: str | None = None,
     ) -> list[RunState]:
         """Return the accounts of runs, the newest first.
 
         Parameters
         ----------
-        status, blueprint : str or None, default=None
-            Which runs; None for all.
+        status, blueprint : optional
+            As for `RunStore.runs`.
         principal : optional
             As for `process_file`. It is who asks, not whose runs.
-        **filters
-            Others of `RunStore.runs`: ``since``, ``until``, ``limit``, ``offset``,
-            ``correlation_id``.
+        since, until, limit, offset, correlation_id : optional
+            As for `RunStore.runs`.
 
         Returns
         -------
         list of RunState
             At most a hundred, unless ``limit`` says otherwise.
+
+        Raises
+        ------
+        ParameterError
+            If a filter is not in its legal set.
+        AccessDeniedError
+            If the access policy says no.
         """
         parts = await self._started()
         await asyncio.to_thread(self._allow, parts, "read", blueprint, principal)
         return await asyncio.to_thread(
-            parts.store.runs, status=status, blueprint=blueprint, **filters
+            parts.store.runs,
+            status=status,
+            blueprint=blueprint,
+            since=since,
+            until=until,
+            limit=limit,
+            offset=offset,
+            correlation_id=correlation_id,
         )
+
+    async def events(self, run_id: str, *, principal: str | None = None) -> AsyncIterator[RunEvent]:
+        """Give what has happened to a run, then what happens, until it ends.
+
+        Parameters
+        ----------
+        run_id : str
+            The run.
+        principal : optional
+            As for `process_file`.
+
+        Yields
+        ------
+        RunEvent
+            One after the other.
+
+        Raises
+        ------
+        ParameterError, AccessDeniedError
+            As for `run`.
+        """
+        parts = await self._started()
+        await self._allow_for(parts, "read", run_id, principal)
+        async for event in parts.orchestrator.events(run_id):
+            yield event
 
     async def verify_audit(self, *, principal: str | None = None) -> AuditVerdict:
         """Say whether the audit trail is whole, as `AuditTrail.verify` does.
@@ -167,6 +214,16 @@ class RunAccounts(ABC):
     async def _allow_for(
         self, parts: Parts, action: str, run_id: str, principal: str | None
     ) -> RunState:
-        state = await asyncio.to_thread(parts.store.get, run_id)
-        await asyncio.to_thread(self._allow, parts, action, state.blueprint, principal, run_id)
-        return state
+        return await asyncio.to_thread(self._allowed_run, parts, action, run_id, principal)
+
+    def _allowed_run(
+        self, parts: Parts, action: str, run_id: str, principal: str | None
+    ) -> RunState:
+        """Return a run; to whom the policy says no it is all one whether there is such a run."""
+        if not isinstance(run_id, str):
+            raise fail("DataPipeline", "run_id", "the id of a run, a text", run_id)
+        with parts.store.reading() as connection:
+            asked = select(runs.c.blueprint).where(runs.c.run_id == storable(run_id))
+            blueprint = connection.scalar(asked)
+        self._allow(parts, action, blueprint, principal, run_id)
+        return parts.store.get(run_id)

@@ -13,9 +13,10 @@ from typing import Any, cast
 from sqlalchemy import Connection, CursorResult, and_, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from tracer_sklearn._params import check_integer
+from tracer_sklearn._params import check_integer, check_moment, check_text
 from tracer_sklearn.exceptions import ParameterError, StoreError
 from tracer_sklearn.service._anchor import Anchor, Mark
+from tracer_sklearn.service._walk import ERASED, START, AuditVerdict, Walk, code_of
 from tracer_sklearn.service.keys import derived, keyed, state_key
 from tracer_sklearn.service.states import now
 from tracer_sklearn.service.store._rows import storable
@@ -27,14 +28,12 @@ __all__ = ["AuditEntry", "AuditTrail", "AuditVerdict"]
 Details = Mapping[str, str | int | float | bool | None]
 
 WHO = "AuditTrail"
-ERASED = "retention.personal"
 PERSONAL_DETAILS = frozenset(
     {"error", "file", "filename", "message", "output", "path", "principal", "reason", "source",
      "source_name"}
 )  # fmt: skip
 
 _LOCK = 0x7261_6365_0002
-_START = "0" * 64
 
 
 @dataclass(frozen=True)
@@ -78,48 +77,6 @@ class AuditEntry:
     principal: str | None
     details: dict[str, Any]
     personal: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class AuditVerdict:
-    """Whether the trail is whole; `AuditTrail.verify` finds out.
-
-    Parameters
-    ----------
-    ok : bool
-        Whether every entry is there, in its place, and as it was written.
-    n_entries : int
-        How many there are.
-    first_broken : int or None, default=None
-        Place of the first entry that is missing or was touched.
-    reason : str, default=""
-        What was found; for people.
-    head_seq : int or None, default=None
-        How far the anchor beside the store had come. It may lag behind the entries by those whose
-        process died in between; noted elsewhere together with `head_mac` it shows even that store
-        and anchor were both put back to an older day.
-    head_mac : str or None, default=None
-        The code of that entry.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from tracer_sklearn.service import AuditTrail, RunStore
-    >>> with tempfile.TemporaryDirectory() as folder, RunStore.open(state_dir=folder) as store:
-    ...     trail = AuditTrail.open(store)
-    ...     for action in ("run.created", "run.started"):
-    ...         _ = trail.append(action, run_id="01", principal="ana")
-    ...     verdict = trail.verify()
-    >>> verdict.ok, verdict.n_entries, verdict.reason
-    (True, 2, '2 entries, each as it was written')
-    """
-
-    ok: bool
-    n_entries: int
-    first_broken: int | None = None
-    reason: str = ""
-    head_seq: int | None = None
-    head_mac: str | None = None
 
 
 class AuditTrail:
@@ -255,7 +212,7 @@ class AuditTrail:
         Raises
         ------
         ParameterError
-            If a fact is of another kind.
+            If a fact is of another kind, or another argument is no text.
         """
         with self.writing() as writer:
             return writer.append(
@@ -327,7 +284,7 @@ class AuditTrail:
         Raises
         ------
         ParameterError
-            If both or neither of ``run_id`` and ``before`` are given.
+            If both or neither of ``run_id`` and ``before`` are given, or ``before`` is no datetime.
         """
         with self.writing() as writer:
             return writer.erase(run_id=run_id, before=before, principal=principal)
@@ -350,7 +307,7 @@ class AuditTrail:
             Of this run; of this kind. None for all.
         after : int >= 0, default=0
             Only entries behind this place.
-        limit : int or None, default=1000
+        limit : int >= 0 or None, default=1000
             At most so many, because a trail grows for years; None for all.
 
         Returns
@@ -361,14 +318,20 @@ class AuditTrail:
         Raises
         ------
         ParameterError
-            If ``after`` is negative.
+            If ``after`` or ``limit`` is negative or no integer, or ``run_id`` or ``action`` no
+            text.
         """
-        check_integer(f"{WHO}.entries", "after", after, low=0)
+        who = f"{WHO}.entries"
+        check_integer(who, "after", after, low=0)
+        if limit is not None:
+            check_integer(who, "limit", limit, low=0)
+        check_text(who, "run_id", run_id, optional=True)
+        check_text(who, "action", action, optional=True)
         query = select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(limit)
         if run_id is not None:
-            query = query.where(audit.c.run_id == run_id)
+            query = query.where(audit.c.run_id == storable(run_id))
         if action is not None:
-            query = query.where(audit.c.action == action)
+            query = query.where(audit.c.action == storable(action))
         with self.store.reading() as connection:
             return [_entry(row) for row in connection.execute(query)]
 
@@ -386,7 +349,7 @@ class AuditTrail:
         """
         anchor = self._anchor
         mark = anchor.peek()  # before the entries: they only become more
-        walk = _Walk(self.key, self.key_id)
+        walk = Walk(self.key, self.key_id)
         with self.store.reading() as connection:
             query = select(audit).order_by(audit.c.seq)
             with connection.execute(query, execution_options={"yield_per": 2000}) as rows:
@@ -416,6 +379,10 @@ class AuditWriter:
         personal: Details | None = None,
     ) -> int:
         """Append an entry, and return its number."""
+        check_text(WHO, "action", action)
+        check_text(WHO, "principal", principal)
+        check_text(WHO, "run_id", run_id, optional=True)  # 7 would come back as "7": a broken chain
+        check_text(WHO, "blueprint", blueprint, optional=True)
         facts = dict(details or {})
         beside = {name: facts.pop(name) for name in sorted(PERSONAL_DETAILS & facts.keys())}
         beside |= dict(personal or {})
@@ -433,9 +400,9 @@ class AuditWriter:
             "details": _canonical(facts),
             "personal_mac": keyed(key, f"{salt}{held}".encode()),
             "key_id": self.trail.key_id,
-            "previous": _START if last is None else last.mac,
+            "previous": START if last is None else last.mac,
         }
-        row["mac"] = _mac(key, row)
+        row["mac"] = code_of(key, row)
         try:
             self.connection.execute(insert(audit).values(**row, personal=held, personal_salt=salt))
         except IntegrityError as error:  # somebody writes without the lock
@@ -465,7 +432,9 @@ class AuditWriter:
             )
         due = update(audit).where(audit.c.personal.is_not(None))
         if before is not None:
-            moment = before.astimezone(UTC).isoformat(timespec="microseconds")
+            moment = check_moment(f"{WHO}.erase", "before", before).isoformat(
+                timespec="microseconds"
+            )
             newest = self.connection.scalar(
                 select(func.max(audit.c.seq)).where(audit.c.at < moment)
             )
@@ -487,75 +456,6 @@ class AuditWriter:
         return wiped
 
 
-class _Walk:
-    """One pass over the entries."""
-
-    def __init__(self, key: bytes, key_id: str) -> None:
-        self.key = key
-        self.key_id = key_id
-        self.n = 0
-        self.previous = _START
-        self.broken: int | None = None
-        self.reason = ""
-        self.lacking: dict[int, str | None] = {}  # entries without what was personal, and their run
-
-    def passes(self, row: Any, mark: Mark | None) -> bool:
-        expected = self.n + 1
-        if row.seq != expected:
-            return self._fails(expected, f"entry {expected} is missing")
-        self.n = expected
-        if row.previous != self.previous:
-            return self._fails(expected, f"entry {expected} does not follow the one before it")
-        if row.key_id != self.key_id:
-            return self._fails(expected, f"entry {expected} was made with another key")
-        if row.mac != _mac(self.key, row._mapping):
-            return self._fails(expected, f"entry {expected} was changed")
-        if row.personal is None:
-            self.lacking[row.seq] = row.run_id
-        elif keyed(self.key, f"{row.personal_salt}{row.personal}".encode()) != row.personal_mac:
-            return self._fails(expected, f"what is personal in entry {expected} was changed")
-        if mark is not None and mark.seq == expected and mark.mac != row.mac:
-            return self._fails(expected, f"entry {expected} is not the one that audit.head names")
-        if row.action == ERASED:
-            self._excuse(row)
-        self.previous = row.mac
-        return True
-
-    def _excuse(self, row: Any) -> None:
-        """Take from the list what this entry says was erased."""
-        up_to = json.loads(row.details).get("up_to", row.seq)
-        covered = [
-            seq for seq, run_id in self.lacking.items() if run_id == row.run_id and seq <= up_to
-        ]
-        for seq in covered:
-            del self.lacking[seq]
-
-    def _fails(self, seq: int, reason: str) -> bool:
-        self.broken, self.reason = seq, reason
-        return False
-
-    def verdict(self, mark: Mark | None, anchor: Anchor) -> AuditVerdict:
-        if self.broken is None:
-            if self.lacking:
-                first = min(self.lacking)
-                reason = f"what is personal in entry {first} was erased, and no entry says so"
-                self._fails(first, reason)
-            elif mark is None and anchor.path.exists():
-                self._fails(self.n, "audit.head is damaged, or was made without the key")
-            elif mark is None and self.n:
-                self._fails(self.n, "audit.head is missing: whether the tail was cut is unknown")
-            elif mark is not None and mark.seq > self.n:
-                cut = mark.seq - self.n
-                self._fails(self.n + 1, f"the last {cut} entries are missing: the tail was cut")
-        seq, mac = (None, None) if mark is None else (mark.seq, mark.mac)
-        if self.broken is not None:
-            return AuditVerdict(False, self.n, self.broken, self.reason, seq, mac)
-        said = f"{self.n} entries, each as it was written"
-        if mark is not None and mark.seq < self.n:
-            said += f"; audit.head lags by {self.n - mark.seq}, as after a crash"
-        return AuditVerdict(True, self.n, None, said, seq, mac)
-
-
 def _last(connection: Connection) -> Any:
     return connection.execute(select(audit).order_by(audit.c.seq.desc()).limit(1)).first()
 
@@ -570,15 +470,6 @@ def _canonical(facts: Mapping[str, Any]) -> str:
             f"{error}; turn the value into a text.",
             parameter="details",
         ) from error
-
-
-def _mac(key: bytes, row: Mapping[str, Any]) -> str:
-    chained = [
-        row[name]
-        for name in ("seq", "at", "action", "run_id", "blueprint", "details", "personal_mac",
-                     "key_id", "previous")
-    ]  # fmt: skip
-    return keyed(key, json.dumps(chained).encode())
 
 
 def _entry(row: Any) -> AuditEntry:

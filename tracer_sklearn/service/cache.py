@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tracer_sklearn._params import check_integer, fail
+from tracer_sklearn._params import check_integer, check_moment, fail
 from tracer_sklearn.exceptions import MissingDependencyError, StoreError
 from tracer_sklearn.service._entries import (
     PARTS,
@@ -24,6 +24,7 @@ from tracer_sklearn.service._entries import (
     Content,
     Label,
     check_key,
+    check_result,
     packed,
     read_label,
     size_of,
@@ -266,8 +267,15 @@ class ResultCache(ABC):
         bool
             Whether it is stored; not where it is larger than ``max_bytes``, or where disk or server
             refuse it.
+
+        Raises
+        ------
+        ParameterError
+            If ``key`` is none of `cache_key`, or ``result`` no `CachedResult` of a state in JSON
+            and of bytes or files.
         """
         check_key(key)
+        check_result(result)
         stored = False
         with self._spared():
             parts = (getattr(result, name) for name in PARTS[1:])
@@ -302,14 +310,20 @@ class ResultCache(ABC):
         Parameters
         ----------
         than : datetime
-            The moment, with its time zone.
+            The moment. Without a time zone it is local time.
 
         Returns
         -------
         int
             How many there were.
+
+        Raises
+        ------
+        ParameterError
+            If ``than`` is no datetime.
         """
-        return self._delete_where(lambda label: label.stored_at < than)
+        moment = check_moment("ResultCache.delete_older", "than", than)
+        return self._delete_where(lambda label: label.stored_at < moment)
 
     def delete_runs(self, run_ids: Collection[str]) -> int:
         """Delete what some runs made.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from tracer_sklearn.service._posix import fcntl
 
 __all__ = ["Cancelled", "output_lock"]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tracer_sklearn.exceptions import MissingDependencyError
+from tracer_sklearn.exceptions import MissingDependencyError, RunError
 from tracer_sklearn.service.executors import rest_own_workers, run_by_executor
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.frames import data_set
@@ -113,7 +113,7 @@ class Machinery:
             except BaseException as error:  # a thread less would be a run less, for ever
                 _LOGGER.exception("run %s could not be ended", run.state.run_id)
                 if not run.future.done():
-                    run.future.set_exception(error)
+                    self.end(run, failed(run.state, failure_of(_unforeseen(error), None)))
 
     def _keep_alive(self) -> None:
         beats = 0
@@ -276,8 +276,23 @@ class Machinery:
         )
 
     def end(self, run: Run, state: RunState, data: Any = None) -> None:
-        """Record the end of a run, clear what it left, and tell all who wait."""
+        """Record the end of a run, clear what it left, and tell all who wait, whatever happens."""
         run.state = state
+        try:
+            self._settle(run, state, data)
+        finally:
+            with self.lock:
+                self.ended[state.run_id] = Finished(state, data)
+                self.runs.pop(state.run_id, None)
+                while len(self.ended) > _HELD:
+                    self.ended.popitem(last=False)
+            try:
+                self.tell_run(run)
+            finally:
+                self.events.end(state.run_id)
+                run.future.set_result(Finished(state, data))
+
+    def _settle(self, run: Run, state: RunState, data: Any) -> None:
         is_new = state.status is RunStatus.COMPLETED and not state.from_cache
         if self.memory is not None and is_new:
             with tolerated("its result is not remembered"):
@@ -288,14 +303,6 @@ class Machinery:
             self.unrecorded[state.run_id] = state
             with tolerated("its end is not recorded; it is tried again"):
                 self.record_end(state)
-        with self.lock:
-            self.ended[state.run_id] = Finished(state, data)
-            self.runs.pop(state.run_id, None)
-            while len(self.ended) > _HELD:
-                self.ended.popitem(last=False)
-        self.tell_run(run)
-        self.events.end(state.run_id)
-        run.future.set_result(Finished(state, data))
 
     def note(self, action: str, state: RunState, **details: Any) -> None:
         """Add to the audit trail what became of a run."""
@@ -344,6 +351,13 @@ def noted(audit: Trail | None, action: str, state: RunState, **details: Any) -> 
             blueprint=state.blueprint,
             details={"status": str(state.status), "attempts": state.attempts, **details},
         )
+
+
+def _unforeseen(error: BaseException) -> RunError:
+    return RunError(
+        f"run: the service must bring it to its end, it met {type(error).__name__}; look at the "
+        "log, and run it again."
+    )
 
 
 def _may_succeed_later(outcome: Outcome) -> bool:

@@ -14,7 +14,8 @@ from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
 
-from tracer_sklearn._params import check_integer
+from tracer_sklearn._params import check_integer, check_wait
+from tracer_sklearn.exceptions import RunError
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.machinery import Machinery, Retrying
 from tracer_sklearn.service.states import RunEvent, RunState
@@ -33,6 +34,7 @@ from tracer_sklearn.service.workers import WorkerPool
 
 __all__ = ["PipelineOrchestrator"]
 
+WHO = "PipelineOrchestrator"
 _STARTING = threading.Lock()
 _POLL_SECONDS = 0.5
 
@@ -57,10 +59,10 @@ class PipelineOrchestrator:
         Where jobs are driven. None for threads of this process.
     attempts : int >= 1, default=3
         Most attempts at a run whose failure is transient: what fails three times seldom passes.
-    first_wait_seconds : float, default=0.5
+    first_wait_seconds : float >= 0, default=0.5
         The wait before the second attempt. Each is twice the one before, with a random part, so
         that runs that failed together do not come back together.
-    longest_wait_seconds : float, default=30.0
+    longest_wait_seconds : float >= 0, default=30.0
         The most that is waited before any attempt, without the random part.
     memory : object or None, default=None
         Recalls results of the same work. None for none.
@@ -73,7 +75,7 @@ class PipelineOrchestrator:
 
     Raises
     ------
-    RuntimeError
+    RunError
         By methods that take a task or a run, if it was not started or is closed.
 
     Notes
@@ -140,15 +142,14 @@ class PipelineOrchestrator:
         Raises
         ------
         ParameterError
-            If ``max_concurrent`` or ``attempts`` is not legal.
+            If ``max_concurrent``, ``attempts`` or one of the waits is not legal.
         StoreError
             If the store does not answer.
         """
         with _STARTING:
             if self._parts:
                 return []
-            check_integer("PipelineOrchestrator", "max_concurrent", self.max_concurrent, low=1)
-            check_integer("PipelineOrchestrator", "attempts", self.attempts, low=1)
+            self._check()
             machinery = Machinery(
                 store=self.store,
                 audit=self.audit,
@@ -178,9 +179,15 @@ class PipelineOrchestrator:
 
         Parameters
         ----------
-        timeout_seconds : float, default=0.0
+        timeout_seconds : float >= 0, default=0.0
             How long runs may take to end by themselves; 0 cancels at once.
+
+        Raises
+        ------
+        ParameterError
+            If ``timeout_seconds`` is negative or no finite number; nothing is closed then.
         """
+        check_wait(f"{WHO}.close", "timeout_seconds", timeout_seconds)
         machinery = self._parts.get("machinery")
         if machinery is None:
             return
@@ -214,7 +221,8 @@ class PipelineOrchestrator:
         Returns
         -------
         concurrent.futures.Future
-            Holds the run, however it ended: its ``state``, and its ``data`` or None.
+            Holds the run, however it ended: its ``state``, and its ``data`` or None. It raises
+            nothing of a run that failed.
 
         Raises
         ------
@@ -249,7 +257,7 @@ class PipelineOrchestrator:
         run = Run(task, task.state)
         with machinery.lock:
             if machinery.closed.is_set():
-                raise RuntimeError("PipelineOrchestrator: it must be open, it is closed; make one.")
+                raise _unusable("open, it is closed; make another one", task.state.run_id)
             machinery.runs[run.state.run_id] = run
             machinery.events.open(run.state.run_id)
         try:
@@ -435,8 +443,18 @@ class PipelineOrchestrator:
     def _machinery(self) -> Machinery:
         machinery = self._parts.get("machinery")
         if machinery is None:
-            raise RuntimeError("PipelineOrchestrator: it must be started; call `start` first.")
+            raise _unusable("started, it is not; call `start` first")
         return machinery
+
+    def _check(self) -> None:
+        check_integer(WHO, "max_concurrent", self.max_concurrent, low=1)
+        check_integer(WHO, "attempts", self.attempts, low=1)
+        check_wait(WHO, "first_wait_seconds", self.first_wait_seconds)
+        check_wait(WHO, "longest_wait_seconds", self.longest_wait_seconds)
+
+
+def _unusable(must: str, run_id: str | None = None) -> RunError:
+    return RunError(f"{WHO}: it must be {must}.", run_id=run_id)
 
 
 def _threads(n_workers: int) -> dict[str, str]:

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tracer_sklearn._params import check_integer
 from tracer_sklearn.exceptions import MissingDependencyError
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.cache import ResultCache, open_cache
@@ -70,6 +71,7 @@ def opened(
     monitors: bool,
 ) -> Parts:
     """Open everything, clear what dead processes left, and take runs."""
+    check_integer("DataPipeline", "max_concurrent_pipelines", max_concurrent, low=1)
     store = RunStore.open(store_url, state_dir=folder)
     try:
         audit = AuditTrail.open(store)

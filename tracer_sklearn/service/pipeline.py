@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any, Self, cast
 
-from tracer_sklearn._params import check_integer
+from tracer_sklearn._params import check_choice, check_integer, check_wait
 from tracer_sklearn.exceptions import RunError
 from tracer_sklearn.service.access import AccessPolicy
 from tracer_sklearn.service.accounts import RunAccounts
@@ -17,6 +17,7 @@ from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.frames import in_library
 from tracer_sklearn.service.parts import Parts, opened, state_folder
+from tracer_sklearn.service.plans import BLUEPRINTS
 from tracer_sklearn.service.requests import (
     AnyConfig,
     AnyPath,
@@ -29,7 +30,7 @@ from tracer_sklearn.service.requests import (
     requested,
     same_work,
 )
-from tracer_sklearn.service.states import RunEvent, RunState, RunStatus
+from tracer_sklearn.service.states import RunState, RunStatus
 from tracer_sklearn.service.tasks import Finished, OnEvent, Task
 from tracer_sklearn.service.transitions import error_of, failed
 from tracer_sklearn.service.uploads import ByteStream, safe_name, spooled
@@ -143,9 +144,15 @@ class DataPipeline(RunAccounts):
 
         Parameters
         ----------
-        timeout_seconds : float, default=0.0
+        timeout_seconds : float >= 0, default=0.0
             How long runs may take to end by themselves; 0 cancels at once.
+
+        Raises
+        ------
+        ParameterError
+            If ``timeout_seconds`` is negative or no finite number; nothing is closed then.
         """
+        check_wait("DataPipeline.close", "timeout_seconds", timeout_seconds)
         parts = self._parts.pop("parts", None)
         if parts is not None:
             await asyncio.to_thread(parts.close, timeout_seconds)
@@ -397,15 +404,30 @@ class DataPipeline(RunAccounts):
         await arrived(parts.orchestrator, task, future, parts.state_dir / "work" / run_id, coming)
         return await self._ended(parts, run_id, future, as_)
 
-    async def submit_file(self, file_path: AnyPath, blueprint_name: str, **options: Any) -> str:
+    async def submit_file(
+        self,
+        file_path: AnyPath,
+        blueprint_name: str,
+        *,
+        config: AnyConfig = None,
+        preprocessing_config: AnyPreprocessing = None,
+        fitted: AnyPath | None = None,
+        target_column: str | None = None,
+        output: AnyPath | None = None,
+        principal: str | None = None,
+        correlation_id: str | None = None,
+        on_event: OnEvent | None = None,
+    ) -> str:
         """Begin a run and return at once; `wait`, `events` and `cancel` take what is returned.
 
         Parameters
         ----------
         file_path, blueprint_name : path and str
             As for `process_file`.
-        **options
-            The others of `process_file`, without ``as_``.
+        config, preprocessing_config, fitted, target_column, output, principal : optional
+            As for `process_file`.
+        correlation_id, on_event : optional
+            As for `process_file`.
 
         Returns
         -------
@@ -418,9 +440,19 @@ class DataPipeline(RunAccounts):
             As for `process_file`. How the run ends is told by `wait`.
         """
         parts = await self._started()
-        options["on_event"] = in_loop(self.on_event, options.get("on_event"))
         task = await asyncio.to_thread(
-            self._task, parts, file_path=file_path, blueprint_name=blueprint_name, **options
+            self._task,
+            parts,
+            file_path=file_path,
+            blueprint_name=blueprint_name,
+            config=config,
+            preprocessing_config=preprocessing_config,
+            fitted=fitted,
+            target_column=target_column,
+            output=output,
+            principal=principal,
+            correlation_id=correlation_id,
+            on_event=in_loop(self.on_event, on_event),
         )
         await asyncio.to_thread(parts.orchestrator.submit, task)
         return task.state.run_id
@@ -487,31 +519,6 @@ class DataPipeline(RunAccounts):
         done = await asyncio.shield(asyncio.wrap_future(future))
         return done.state.status is RunStatus.CANCELLED
 
-    async def events(self, run_id: str, *, principal: str | None = None) -> AsyncIterator[RunEvent]:
-        """Give what has happened to a run, then what happens, until it ends.
-
-        Parameters
-        ----------
-        run_id : str
-            The run.
-        principal : optional
-            As for `process_file`.
-
-        Yields
-        ------
-        RunEvent
-            One after the other.
-
-        Raises
-        ------
-        ParameterError, AccessDeniedError
-            As for `run`.
-        """
-        parts = await self._started()
-        await self._allow_for(parts, "read", run_id, principal)
-        async for event in parts.orchestrator.events(run_id):
-            yield event
-
     # ------------------------------------------------------------------------------ inside
 
     def _task(
@@ -526,14 +533,14 @@ class DataPipeline(RunAccounts):
         **options: Any,
     ) -> Task:
         who = self.principal if principal is None else principal
-        task = requested(
+        check_choice("DataPipeline", "blueprint_name", blueprint_name, BLUEPRINTS)
+        self._allow(parts, "process", blueprint_name, who)  # before anything is looked at for them
+        return requested(
             blueprint_name=blueprint_name,
             config=configured(parts.config, config, preprocessing_config, target_column),
             principal=who,
             **options,
         )
-        self._allow(parts, "process", blueprint_name, who)
-        return task
 
     async def _run(self, parts: Parts, task: Task, as_: Library) -> tuple[Any, RunState]:
         submitted = asyncio.ensure_future(asyncio.to_thread(parts.orchestrator.submit, task))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from tracer_sklearn._params import check_choice
 from tracer_sklearn.blueprints import blueprint_pipeline
-from tracer_sklearn.exceptions import ParameterError, SchemaError, nearest
+from tracer_sklearn.exceptions import ParameterError, SchemaError
 from tracer_sklearn.features.churn import ChurnFeatures
 from tracer_sklearn.features.price import PriceFeatures
 from tracer_sklearn.features.revenue import RevenueFeatures
@@ -46,14 +47,7 @@ _CHECKS = {
 
 def check_blueprint(name: str, config: PipelineConfig) -> None:
     """Refuse a blueprint that does not exist, and options that it does not have."""
-    if name not in BLUEPRINTS:
-        near = nearest(str(name), BLUEPRINTS)
-        raise ParameterError(
-            f"DataPipeline: `blueprint_name` must be one of {', '.join(map(repr, BLUEPRINTS))}, "
-            f"got {name!r}; " + (f"did you mean {near}?" if near else "choose one of them."),
-            parameter="blueprint_name",
-            value=name,
-        )
+    check_choice("DataPipeline", "blueprint_name", name, BLUEPRINTS)
     idle = [o for o in _OPTIONAL if getattr(config, o) is not None and o not in BLUEPRINTS[name]]
     if idle:
         raise ParameterError(

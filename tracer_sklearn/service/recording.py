@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import sys
 import time
 import warnings
@@ -12,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tracer_sklearn.exceptions import TracerWarning
+from tracer_sklearn.service._posix import resource
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.jobs import Emit, Outcome
 from tracer_sklearn.service.states import STAGES, RunFailure, RunStatus, StageState, now

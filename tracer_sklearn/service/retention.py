@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select, update
 
+from tracer_sklearn._params import check_moment
 from tracer_sklearn.io.report import IngestionReport, LineReport
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.cache import ResultCache
@@ -93,12 +94,17 @@ def sweep(
     state_dir : path
         The state folder.
     at : datetime or None, default=None
-        The moment that decides what is due; None for now.
+        The moment that decides what is due; None for now. Without a time zone it is local time.
 
     Returns
     -------
     Swept
         How much was deleted.
+
+    Raises
+    ------
+    ParameterError
+        If ``at`` is no datetime; nothing is deleted then.
 
     Notes
     -----
@@ -106,7 +112,7 @@ def sweep(
     later run wrote the same path: it may be somebody else's by now. Entries of the audit trail that
     belong to no run have no policy; the default one of `RetentionPolicy` holds for them.
     """
-    moment = now() if at is None else at
+    moment = now() if at is None else check_moment("DataPipeline.sweep", "at", at)
     outputs, kept, failed, gone = _sweep_outputs(store, audit, Path(state_dir).absolute(), moment)
     cached = cache.delete_runs(gone) if cache is not None else 0
     personal, entries, carried = _sweep_personal(store, audit, cache, moment)

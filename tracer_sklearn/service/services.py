@@ -6,10 +6,10 @@ import asyncio
 import io
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sklearn.pipeline import Pipeline
 
@@ -18,8 +18,8 @@ from tracer_sklearn.blueprints import blueprint_pipeline
 from tracer_sklearn.exceptions import IngestionError, InputTypeError
 from tracer_sklearn.io._source import open_source
 from tracer_sklearn.io.csv import Ingested, read_csv
-from tracer_sklearn.io.limits import IngestionLimits
-from tracer_sklearn.io.tables import read_table
+from tracer_sklearn.io.limits import AnyLimits, IngestionLimits, limits_of
+from tracer_sklearn.io.tables import TEXT_OPTIONS, read_table
 from tracer_sklearn.schema import default_registry
 from tracer_sklearn.service.config import PreprocessingConfig, QualityThresholds, ValidationConfig
 from tracer_sklearn.service.uploads import ByteStream, finished, safe_name, spooled
@@ -49,7 +49,15 @@ async def aread_csv(
     *,
     filename: str | None = None,
     content_length: int | None = None,
-    **options: Any,
+    schema: Any = None,
+    encoding: str = "auto",
+    delimiter: str = "auto",
+    header: str | int | None = "auto",
+    decimal: str = "auto",
+    columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
+    on_bad_lines: str = "set_aside",
+    limits: AnyLimits = None,
+    as_: str = "pandas",
 ) -> Ingested:
     r"""Read a table as `read_csv` does, without holding up the event loop.
 
@@ -67,8 +75,8 @@ async def aread_csv(
         it has one. Reduced by `safe_name`.
     content_length : int or None, default=None
         How many bytes a stream must have; None where nobody said.
-    **options
-        Keyword arguments of `read_csv`.
+    schema, encoding, delimiter, header, decimal, columns, on_bad_lines, limits, as_ : optional
+        As for `read_csv`.
 
     Returns
     -------
@@ -95,10 +103,20 @@ async def aread_csv(
     >>> frame["price"].tolist(), report.source
     ([2.5, 3.75], 'prices.csv')
     """
+    options = {
+        "schema": schema,
+        "encoding": encoding,
+        "delimiter": delimiter,
+        "header": header,
+        "decimal": decimal,
+        "columns": columns,
+        "on_bad_lines": on_bad_lines,
+        "limits": limits,
+        "as_": as_,
+    }
     if _is_stored(source):
         return await asyncio.to_thread(read_csv, source, **options)  # type: ignore[arg-type]
     name = _name_of(source, filename)
-    limits = options.get("limits")
     async with _spooled(source, name, limits, content_length) as path:
         return await asyncio.to_thread(_read_named, read_csv, path, name, options)
 
@@ -140,7 +158,18 @@ class DataIngestionService:
         self.enable_compression = enable_compression
 
     async def ingest_file(
-        self, file_path: str | os.PathLike[str] | bytes, **options: Any
+        self,
+        file_path: str | os.PathLike[str] | bytes,
+        *,
+        schema: Any = None,
+        encoding: str = "auto",
+        delimiter: str = "auto",
+        header: str | int | None = "auto",
+        decimal: str = "auto",
+        columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
+        on_bad_lines: str = "set_aside",
+        limits: AnyLimits = None,
+        as_: Literal["pandas", "polars", "arrow"] = "pandas",
     ) -> Ingested:
         """Read a file of any format that `read_table` knows.
 
@@ -148,9 +177,18 @@ class DataIngestionService:
         ----------
         file_path : path or bytes
             The file, or its content.
-        **options
-            Keyword arguments of `read_table`. Of ``limits``, ``max_bytes`` is that of the
-            service.
+        schema : optional
+            As for `read_table`.
+        encoding, delimiter, header, decimal : optional
+            As for `read_csv`, for text only.
+        columns : optional
+            As for `read_table`.
+        on_bad_lines : optional
+            As for `read_csv`, for text only.
+        limits : optional
+            As for `read_table`, but for ``max_bytes``, which is that of the service.
+        as_ : optional
+            As for `read_table`.
 
         Returns
         -------
@@ -172,15 +210,27 @@ class DataIngestionService:
                 f"{type(file_path).__qualname__}; give a stream to ingest_stream.",
                 received=type(file_path).__qualname__,
             )
-        options["limits"] = self._limits(options)
-        return await asyncio.to_thread(self._read, file_path, **options)
+        text = _text_options(encoding, delimiter, header, decimal, on_bad_lines)
+        own = self._limits(limits)
+        return await asyncio.to_thread(
+            self._read, file_path, schema=schema, columns=columns, limits=own, as_=as_, **text
+        )
 
     async def ingest_stream(
         self,
         file_stream: ByteStream,
         filename: str | None = None,
         content_length: int | None = None,
-        **options: Any,
+        *,
+        schema: Any = None,
+        encoding: str = "auto",
+        delimiter: str = "auto",
+        header: str | int | None = "auto",
+        decimal: str = "auto",
+        columns: Sequence[str] | Callable[[list[str]], Sequence[str]] | None = None,
+        on_bad_lines: str = "set_aside",
+        limits: AnyLimits = None,
+        as_: Literal["pandas", "polars", "arrow"] = "pandas",
     ) -> Ingested:
         """Read an upload, which passes through a private temporary file.
 
@@ -192,7 +242,9 @@ class DataIngestionService:
             As the client sent it; None for the stream's own ``filename`` where it has one.
         content_length : int or None, default=None
             How many bytes were announced; None where nobody said.
-        **options
+        schema, encoding, delimiter, header, decimal, columns : optional
+            As for `ingest_file`.
+        on_bad_lines, limits, as_ : optional
             As for `ingest_file`.
 
         Returns
@@ -209,15 +261,16 @@ class DataIngestionService:
         ParameterError
             As for `ingest_file`.
         """
-        options["limits"] = limits = self._limits(options)
+        own = self._limits(limits)
+        options = {"schema": schema, "columns": columns, "limits": own, "as_": as_}
+        options |= _text_options(encoding, delimiter, header, decimal, on_bad_lines)
         name = _name_of(file_stream, filename)
-        async with _spooled(file_stream, name, limits, content_length, self.chunk_size) as path:
+        async with _spooled(file_stream, name, own, content_length, self.chunk_size) as path:
             return await asyncio.to_thread(_read_named, self._read, path, name, options)
 
-    def _limits(self, options: Mapping[str, Any]) -> IngestionLimits:
+    def _limits(self, limits: AnyLimits) -> IngestionLimits:
         check_integer(type(self).__name__, "max_file_size", self.max_file_size, low=1)
-        limits = options.get("limits") or IngestionLimits()
-        return limits.model_copy(update={"max_bytes": self.max_file_size})
+        return limits_of(limits).model_copy(update={"max_bytes": self.max_file_size})
 
     def _read(self, source: Any, *, limits: IngestionLimits, **options: Any) -> Ingested:
         if not self.enable_compression:
@@ -374,7 +427,8 @@ class DataPreprocessingService:
         y : array-like of shape (n_rows,) or None, default=None
             The outcome, where an option needs it.
         **options
-            Other arguments of the blueprint's pipeline function, such as ``fields``.
+            Arguments of the blueprint's pipeline function, such as ``fields``. They come before
+            ``preprocessing_config``.
 
         Returns
         -------
@@ -387,6 +441,8 @@ class DataPreprocessingService:
         ------
         ParameterError
             If no blueprint has this name, or an option is not legal.
+        TypeError
+            If the blueprint's pipeline function has no such argument.
         TracerError
             What the stages raise of a table that they cannot serve, such as a `SchemaError`.
         """
@@ -443,8 +499,22 @@ class DataPreprocessingService:
 
     def _pipeline(self, blueprint_name: str, options: Mapping[str, Any]) -> Pipeline:
         config = PreprocessingConfig.model_validate(self.preprocessing_config or {})
-        chosen = config.model_dump(exclude_none=True)
-        return blueprint_pipeline(blueprint_name, **chosen, **options)
+        chosen = {**config.model_dump(exclude_none=True), **options}
+        return blueprint_pipeline(blueprint_name, **chosen)
+
+
+def _text_options(
+    encoding: str, delimiter: str, header: str | int | None, decimal: str, on_bad_lines: str
+) -> dict[str, Any]:
+    """Return what says how text is written; `read_table` refuses it for other formats."""
+    given = {
+        "encoding": encoding,
+        "delimiter": delimiter,
+        "header": header,
+        "decimal": decimal,
+        "on_bad_lines": on_bad_lines,
+    }
+    return {name: value for name, value in given.items() if value != TEXT_OPTIONS[name]}
 
 
 def _is_stored(source: Any) -> bool:
@@ -463,7 +533,7 @@ def _name_of(stream: Any, filename: str | None) -> str:
 async def _spooled(
     stream: Any,
     name: str,
-    limits: IngestionLimits | None,
+    limits: AnyLimits,
     content_length: int | None,
     chunk_size: int = 1 << 20,
 ) -> AsyncIterator[Path]:

@@ -16,7 +16,7 @@ from typing import IO, Any, Protocol
 
 from tracer_sklearn._params import check_integer
 from tracer_sklearn.exceptions import IngestionError, InputTypeError
-from tracer_sklearn.io.limits import IngestionLimits
+from tracer_sklearn.io.limits import AnyLimits, limits_of
 
 __all__ = ["ByteStream", "safe_name", "spooled"]
 
@@ -104,7 +104,7 @@ async def spooled(
     filename: str | None,
     folder: str | os.PathLike[str],
     *,
-    limits: IngestionLimits | None = None,
+    limits: AnyLimits = None,
     content_length: int | None = None,
     chunk_size: int = _CHUNK_BYTES,
 ) -> Path:
@@ -120,7 +120,7 @@ async def spooled(
         As the client sent it; reduced by `safe_name`.
     folder : path
         Where the file is made; it must exist.
-    limits : IngestionLimits or None, default=None
+    limits : IngestionLimits, mapping or None, default=None
         ``max_bytes`` is the most that is taken, here of the bytes as they come; what they unfold
         to is counted by the reader. None for the defaults.
     content_length : int or None, default=None
@@ -141,7 +141,7 @@ async def spooled(
     InputTypeError
         If it is no stream of bytes.
     ParameterError
-        If ``content_length`` or ``chunk_size`` is not legal.
+        If ``limits``, ``content_length`` or ``chunk_size`` is not legal.
 
     Examples
     --------
@@ -156,7 +156,7 @@ async def spooled(
     (True, 'up.csv', b'id;price\n1;2,50\n')
     """
     name = safe_name(filename)
-    most = (limits or IngestionLimits()).max_bytes
+    most = limits_of(limits).max_bytes
     check_integer("upload", "chunk_size", chunk_size, low=1)
     if content_length is not None:
         check_integer("upload", "content_length", content_length, low=0)

@@ -49,15 +49,15 @@ class DateSeriesSplit(BaseEstimator):  # type: ignore[misc]
     InputTypeError
         If X is lazy.
 
+    See Also
+    --------
+    check_horizon : Whether the features' horizon fits the splits.
+
     Notes
     -----
     The last block ends with the newest date; the blocks lie one after the other. Training takes
     every row before the block, less the gap. The order of rows does not matter. In an array
     without names, columns are called ``x0`` ... and dates are numbers of days.
-
-    See Also
-    --------
-    check_horizon : Whether the features' horizon fits the splits.
 
     Examples
     --------
@@ -104,6 +104,11 @@ class DateSeriesSplit(BaseEstimator):  # type: ignore[misc]
         ------
         train, test : ndarray of int
             Positions of rows, ascending.
+
+        Raises
+        ------
+        ParameterError, SchemaError, DataError, InputTypeError
+            As the class says.
         """
         who = type(self).__name__
         check_integer(who, "n_splits", self.n_splits, low=1)

@@ -112,7 +112,7 @@ def make_snapshots(
         When; dates or datetimes. Time-zone-aware values are brought to UTC, then cut to the day.
     value_column : str
         How much the event was worth; negative for returns.
-    start, end : date, naive datetime, ISO string or None, default=None
+    start, end : date, naive datetime, str or None, default=None
         First and last snapshot date that may be made. None starts `step_days` after the first
         event, so that every customer can have some history, and ends with the last event.
     step_days : int, default=30
@@ -291,8 +291,8 @@ def churn_label(
     ----------
     events : pandas.DataFrame, polars.DataFrame or pyarrow.Table
         One row per event, in any order.
-    as_of : date, naive datetime or ISO string
-        The snapshot date; the start of that day is meant.
+    as_of : date, naive datetime or str
+        The snapshot date, as ISO writes it where it is a text; the start of that day is meant.
     customer_column, date_column : str
         Who and when.
     activity_column : str or None, default=None

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from tracer_sklearn.service.states import RunStatus
 from tracer_sklearn.service.store._tables import runs
@@ -16,25 +15,10 @@ Row = dict[str, Any]
 PERIODS = {"hour": 13, "day": 10, "month": 7}
 
 
-def _asked(
-    blueprint: str | None, since: datetime | None, until: datetime | None
-) -> ColumnElement[bool]:
-    conditions = []
-    if blueprint is not None:
-        conditions.append(runs.c.blueprint == blueprint)
-    if since is not None:
-        conditions.append(runs.c.created_at >= since)
-    if until is not None:
-        conditions.append(runs.c.created_at < until)
-    return and_(True, *conditions)
-
-
 def quality_trend(
     connection: Connection,
     period: str,
-    blueprint: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    which: ColumnElement[bool],
 ) -> list[Row]:
     """Return the mean and the least quality score of each period and blueprint, oldest first."""
     when = func.substr(runs.c.hour, 1, PERIODS[period]).label("period")
@@ -49,7 +33,7 @@ def quality_trend(
             func.avg(runs.c.validity).label("validity"),
             func.avg(runs.c.uniqueness).label("uniqueness"),
         )
-        .where(_asked(blueprint, since, until), runs.c.score.is_not(None))
+        .where(which, runs.c.score.is_not(None))
         .group_by(when, runs.c.blueprint)
         .order_by(when, runs.c.blueprint)
     )
@@ -58,14 +42,11 @@ def quality_trend(
 
 def error_rates(
     connection: Connection,
-    blueprint: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    which: ColumnElement[bool],
 ) -> list[Row]:
     """Return how many of a blueprint's ended runs failed, and of what; most frequent first."""
-    asked = _asked(blueprint, since, until)
     ended = runs.c.status.in_([status.value for status in RunStatus if status.is_final])
-    counted = select(runs.c.blueprint, func.count().label("n")).where(asked, ended)
+    counted = select(runs.c.blueprint, func.count().label("n")).where(which, ended)
     totals = {r.blueprint: r.n for r in connection.execute(counted.group_by(runs.c.blueprint))}
     n_failed = func.count().label("n_failed")
     query = (
@@ -75,7 +56,7 @@ def error_rates(
             runs.c.error_type.label("type"),
             n_failed,
         )
-        .where(asked, runs.c.status == RunStatus.FAILED.value)
+        .where(which, runs.c.status == RunStatus.FAILED.value)
         .group_by(runs.c.blueprint, runs.c.error_category, runs.c.error_type)
         .order_by(n_failed.desc(), runs.c.blueprint, runs.c.error_category, runs.c.error_type)
     )
@@ -89,9 +70,7 @@ def error_rates(
 def throughput(
     connection: Connection,
     period: str,
-    blueprint: str | None,
-    since: datetime | None,
-    until: datetime | None,
+    which: ColumnElement[bool],
 ) -> list[Row]:
     """Return files, rows, bytes and seconds of work of each period, oldest first.
 
@@ -113,7 +92,7 @@ def throughput(
             worked(runs.c.source_bytes).label("bytes"),
             worked(runs.c.seconds).label("seconds"),
         )
-        .where(_asked(blueprint, since, until), runs.c.status == RunStatus.COMPLETED.value)
+        .where(which, runs.c.status == RunStatus.COMPLETED.value)
         .group_by(when, runs.c.blueprint)
         .order_by(when, runs.c.blueprint)
     )

@@ -16,6 +16,7 @@ from tracer_sklearn._params import check_choice, check_integer, check_real
 from tracer_sklearn.exceptions import ParameterError, RunError, StoreError, nearest
 from tracer_sklearn.service.states import STAGES, RunFailure, RunState, RunStatus, now
 from tracer_sklearn.service.store import _figures
+from tracer_sklearn.service.store._asked import asked
 from tracer_sklearn.service.store._engine import (
     WHO,
     WRITES,
@@ -338,52 +339,43 @@ class RunStore:
         if limit is not None:
             check_integer(f"{WHO}.runs", "limit", limit, low=0)
         check_integer(f"{WHO}.runs", "offset", offset, low=0)
-        query = select(runs.c.state)
-        if status is not None:
-            wanted = [status] if isinstance(status, str) else list(status)
-            for one in wanted:
-                check_choice(f"{WHO}.runs", "status", one, [s.value for s in RunStatus])
-            query = query.where(runs.c.status.in_([str(one) for one in wanted]))
-        for column, value in (
-            (runs.c.blueprint, blueprint),
-            (runs.c.principal, principal),
-            (runs.c.correlation_id, correlation_id),
-        ):
-            if value is not None:
-                query = query.where(column == storable(value))
-        if since is not None:
-            query = query.where(runs.c.created_at >= since)
-        if until is not None:
-            query = query.where(runs.c.created_at < until)
+        which = asked(
+            f"{WHO}.runs",
+            status=status,
+            blueprint=blueprint,
+            principal=principal,
+            correlation_id=correlation_id,
+            since=since,
+            until=until,
+        )
+        query = select(runs.c.state).where(*which)
         query = query.order_by(runs.c.created_at.desc(), runs.c.run_id.desc())
         with self.reading() as connection:
             found = connection.scalars(query.limit(limit).offset(offset)).all()
         return [RunState.model_validate_json(text) for text in found]
 
-    def count(self, status: str | None = None, blueprint: str | None = None) -> int:
+    def count(self, status: str | Sequence[str] | None = None, blueprint: str | None = None) -> int:
         """Return how many runs there are.
 
         Parameters
         ----------
-        status, blueprint : str or None, default=None
-            Which runs; None for all.
+        status : str, list of str or None, default=None
+            As for `runs`.
+        blueprint : str or None, default=None
+            Of this blueprint; None for all.
 
         Returns
         -------
         int
             Their number.
         """
-        query = select(func.count()).select_from(runs)
-        if status is not None:
-            query = query.where(runs.c.status == str(status))
-        if blueprint is not None:
-            query = query.where(runs.c.blueprint == blueprint)
+        which = asked(f"{WHO}.count", status=status, blueprint=blueprint)
         with self.reading() as connection:
-            return int(connection.scalar(query) or 0)
+            return connection.scalar(select(func.count()).select_from(runs).where(*which)) or 0
 
     def _unknown(self, connection: Connection, run_id: str) -> ParameterError:
         newest = select(runs.c.run_id).order_by(runs.c.created_at.desc()).limit(1000)
-        near = nearest(run_id, connection.scalars(newest))
+        near = nearest(str(run_id), connection.scalars(newest))
         advice = f"nearest: {near}" if near else "runs() lists them"
         return ParameterError(
             f"{WHO}: `run_id` must be that of a run, got {run_id!r}; {advice}.",
@@ -508,8 +500,9 @@ class RunStore:
             in [0, 1]). Runs that were not judged do not count.
         """
         check_choice(f"{WHO}.quality_trend", "period", period, _figures.PERIODS)
+        which = _among(f"{WHO}.quality_trend", blueprint, since, until)
         with self.reading() as connection:
-            return _figures.quality_trend(connection, period, blueprint, since, until)
+            return _figures.quality_trend(connection, period, which)
 
     def error_rates(
         self,
@@ -530,8 +523,9 @@ class RunStore:
             With ``blueprint``, ``category`` and ``type`` of the error, ``n_failed``, ``n_runs``
             (runs of the blueprint that have ended) and ``rate``, their quotient in [0, 1].
         """
+        which = _among(f"{WHO}.error_rates", blueprint, since, until)
         with self.reading() as connection:
-            return _figures.error_rates(connection, blueprint, since, until)
+            return _figures.error_rates(connection, which)
 
     def throughput(
         self,
@@ -557,11 +551,18 @@ class RunStore:
             answered), ``rows`` read, ``bytes``, ``seconds`` and ``rows_per_second`` of the others.
         """
         check_choice(f"{WHO}.throughput", "period", period, _figures.PERIODS)
+        which = _among(f"{WHO}.throughput", blueprint, since, until)
         with self.reading() as connection:
-            return _figures.throughput(connection, period, blueprint, since, until)
+            return _figures.throughput(connection, period, which)
 
 
 _claiming = threading.Lock()
+
+
+def _among(
+    who: str, blueprint: str | None, since: datetime | None, until: datetime | None
+) -> ColumnElement[bool]:
+    return and_(True, *asked(who, blueprint=blueprint, since=since, until=until))
 
 
 def _given_up(state: RunState, owner: Any, at: datetime) -> RunState:

@@ -157,7 +157,13 @@ class CompatibilityReport(BaseModel):
         raise fail("CompatibilityReport", "blueprint", f"one of {names}", blueprint)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row for every blueprint and field, as a pandas frame."""
+        """Return one row for every blueprint and field, as a pandas frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With ``blueprint``, ``can_run`` and the parts of a `FieldMatch`.
+        """
         rows = [
             {"blueprint": fit.blueprint, "can_run": fit.can_run, **match.model_dump()}
             for fit in self.blueprints
@@ -166,7 +172,13 @@ class CompatibilityReport(BaseModel):
         return pd.DataFrame(rows, columns=["blueprint", "can_run", *FieldMatch.model_fields])
 
     def to_json(self) -> str:
-        """Return everything as JSON; ``CompatibilityReport.model_validate_json`` reads it back."""
+        """Return everything as JSON; ``CompatibilityReport.model_validate_json`` reads it back.
+
+        Returns
+        -------
+        str
+            Indented.
+        """
         return self.model_dump_json(indent=2)
 
     def __str__(self) -> str:

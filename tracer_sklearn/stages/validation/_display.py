@@ -57,7 +57,18 @@ class QualityDisplay:
 
     @classmethod
     def from_report(cls, report: QualityReport) -> Self:
-        """Take the figures of a report: the 40 columns with the fewest valid cells, in order."""
+        """Take the figures of a report: the 40 columns with the fewest valid cells, in order.
+
+        Parameters
+        ----------
+        report : QualityReport
+            The report.
+
+        Returns
+        -------
+        display : QualityDisplay
+            Ready to draw.
+        """
         complete = np.array([column.completeness for column in report.columns])
         valid = complete * np.array([column.validity for column in report.columns])
         shown = np.sort(np.argsort(valid, kind="stable")[:_MOST_SHOWN])

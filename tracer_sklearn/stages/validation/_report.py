@@ -180,12 +180,24 @@ class QualityReport(BaseModel):
         return tuple(issue for issue in self.issues if issue.severity == severity)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the findings as a pandas frame, one row each, worst first."""
+        """Return the findings as a pandas frame, one row each, worst first.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With the parts of an `Issue`.
+        """
         rows = [issue.model_dump() for issue in self.issues]
         return pd.DataFrame(rows, columns=list(Issue.model_fields))
 
     def to_json(self) -> str:
-        """Return everything as JSON; ``QualityReport.model_validate_json`` reads it back."""
+        """Return everything as JSON; ``QualityReport.model_validate_json`` reads it back.
+
+        Returns
+        -------
+        str
+            Indented.
+        """
         return self.model_dump_json(indent=2)
 
     def plot(self, ax: Any = None) -> QualityDisplay:
