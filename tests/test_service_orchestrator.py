@@ -18,12 +18,13 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from service_faults import PERFORM, write_spec
 from test_service_workers import PATHS, gone, wait_for
 
-from tracer_sklearn.exceptions import ParameterError, RunError
+from tracer_sklearn.exceptions import ParameterError, RunError, StoreError
 from tracer_sklearn.service import machinery
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.config import PipelineConfig
@@ -470,6 +471,22 @@ def test_what_cannot_be_recorded_is_not_completed(paths: None, tmp_path: Path) -
     broken.clear()
     machinery.record_unrecorded()
     bench.check(state)
+    bench.close()
+
+
+def test_a_run_whose_beginning_cannot_be_noted_ends_as_failed(
+    paths: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+    task = bench.task()
+    with monkeypatch.context() as patch:
+        patch.setattr(AuditTrail, "append", mock.Mock(side_effect=StoreError("no room")))
+        with pytest.raises(StoreError, match="no room"):
+            bench.orchestrator.submit(task)
+    assert bench.store.get(task.state.run_id).status is RunStatus.FAILED
+    bench.orchestrator._machinery().record_unrecorded()
+    actions = [entry.action for entry in bench.audit.entries(run_id=task.state.run_id)]
+    assert actions == ["run.failed"]
     bench.close()
 
 

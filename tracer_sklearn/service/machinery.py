@@ -304,6 +304,17 @@ class Machinery:
             with tolerated("its end is not recorded; it is tried again"):
                 self.record_end(state)
 
+    def note_created(self, state: RunState) -> None:
+        """Add to the audit trail that a run is in the store; it does not begin where that fails."""
+        try:
+            self.note("run.created", state)
+        except BaseException as error:
+            end = failed(begun(state), failure_of(error, None))
+            self.unrecorded[state.run_id] = end  # it would seem to be PENDING for ever
+            with tolerated("its end is not recorded; it is tried again"):
+                self.record_end(end)
+            raise
+
     def note(self, action: str, state: RunState, **details: Any) -> None:
         """Add to the audit trail what became of a run."""
         noted(self.audit, action, state, **details)

@@ -262,7 +262,7 @@ class PipelineOrchestrator:
             machinery.events.open(run.state.run_id)
         try:
             self.store.create(run.state)
-            machinery.note("run.created", run.state)
+            machinery.note_created(run.state)
         except BaseException:
             machinery.runs.pop(run.state.run_id, None)
             machinery.events.end(run.state.run_id)
