@@ -9,6 +9,8 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -77,11 +79,12 @@ def check_stage(
     with warnings.catch_warnings():
         # what a stage warns about is for its own tests; here the answers count
         warnings.simplefilter("ignore", TracerWarning)
+        subjects = {engine: _Subject(stage, rows, y, engine) for engine in engines}
         for check, on in _CHECKS:
             chosen = [e for e in engines if on == "all" or (on == "lazy") == (e in _LAZY)]
             for engine in chosen:
                 try:
-                    check(stage, rows, y, engine)
+                    check(subjects[engine])
                 except AssertionError as error:
                     title = check.__name__.removeprefix("_check_")
                     raise AssertionError(
@@ -94,23 +97,55 @@ def check_stage(
 # -- what is compared ------------------------------------------------------------------------
 
 
-def _keyed(rows: pl.DataFrame, engine: str) -> pl.DataFrame:
-    """Add a column that `fit` has not seen, to compare rows whose order is not promised."""
-    if engine == "numpy":
-        return rows
-    return rows.with_columns(_dates(_KEY, len(rows)))
-
-
 def _dates(name: str, n_rows: int) -> pl.Series:
     start = dt.date(2020, 1, 1)
     return pl.Series(name, [start + dt.timedelta(days=i) for i in range(n_rows)], dtype=pl.Date)
 
 
-def _fitted(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> Stage:
-    """Fit a clone on the in-memory form of an engine."""
-    eager = "polars" if engine in _LAZY else engine
-    fitted: Stage = clone(stage).fit(to_engine(rows, eager), y)
-    return fitted
+@dataclass
+class _Subject:
+    """What is checked on one engine; fits take most of the time, so two serve all checks."""
+
+    stage: Stage
+    rows: pl.DataFrame
+    y: Any
+    engine: str
+
+    def frame(self, rows: pl.DataFrame | None = None) -> Any:
+        """Return rows, or the training rows, in the form of the engine."""
+        return to_engine(self.rows if rows is None else rows, self.engine)
+
+    def keyed(self) -> pl.DataFrame:
+        """Add a column that `fit` has not seen, to compare rows whose order is not promised."""
+        if self.engine == "numpy":
+            return self.rows
+        return self.rows.with_columns(_dates(_KEY, len(self.rows)))
+
+    def clone(self) -> Stage:
+        """Return the stage as it was configured."""
+        made: Stage = clone(self.stage)
+        return made
+
+    def fitted(self) -> Stage:
+        """Return a copy of its own, fitted on the in-memory form of the engine."""
+        return _copied(self._on_polars if self.engine in _LAZY else self._on_engine)
+
+    def fitted_on_polars(self) -> Stage:
+        """Return a copy of its own, fitted on Polars."""
+        return _copied(self._on_polars)
+
+    @cached_property
+    def _on_engine(self) -> bytes:
+        return pickle.dumps(self.clone().fit(self.frame(), self.y))
+
+    @cached_property
+    def _on_polars(self) -> bytes:
+        return pickle.dumps(self.clone().fit(self.rows, self.y))
+
+
+def _copied(pickled: bytes) -> Stage:
+    stage: Stage = pickle.loads(pickled)
+    return stage
 
 
 def _as_rows(out: Any, engine: str) -> tuple[dict[str, str], dict[str, list[Any]]]:
@@ -185,8 +220,8 @@ def _same_frames(found: Any, expected: Any, engine: str, *, dtypes: bool = True)
         _same_values(column, values_expected[name], name)
 
 
-def _has_dtypes_of_fit(stage: Stage, engine: str) -> bool:
-    return not (engine in _LAZY and stage._dtypes_follow_rows)
+def _has_dtypes_of_fit(of: _Subject) -> bool:
+    return not (of.engine in _LAZY and of.stage._dtypes_follow_rows)
 
 
 def _state(stage: Stage) -> dict[str, Any]:
@@ -212,44 +247,39 @@ def _same_state(found: Any, expected: Any, at: str) -> None:
 # -- the checks ------------------------------------------------------------------------------
 
 
-def _check_same_answer(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_same_answer(of: _Subject) -> None:
     """One fitted object gives the same names, dtypes and values on every engine."""
-    fitted = pickle.loads(pickle.dumps(_fitted(stage, rows, y, "polars")))
-    keyed = _keyed(rows, engine)
-    if engine == "numpy":
-        fitted = _fitted(stage, rows, y, "numpy")
-        expected = clone(stage).fit(rows, y).transform(rows)
-    else:
-        expected = fitted.transform(keyed)
-    found = fitted.transform(to_engine(keyed, engine))
-    _same_frames(found, expected, engine, dtypes=_has_dtypes_of_fit(stage, engine))
+    fitted = of.fitted_on_polars()
+    keyed = of.keyed()
+    expected = fitted.transform(keyed)
+    if of.engine == "numpy":
+        fitted = of.fitted()
+    found = fitted.transform(of.frame(keyed))
+    _same_frames(found, expected, of.engine, dtypes=_has_dtypes_of_fit(of))
 
 
-def _check_same_learning(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_same_learning(of: _Subject) -> None:
     """Whatever library the training rows are in, the same is learnt from them."""
-    found = clone(stage).fit(to_engine(rows, engine), y)
-    expected = clone(stage).fit(rows, y)
-    state, state_expected = _state(found), _state(expected)
-    for of in (state, state_expected):
-        of.pop("feature_names_in_", None)
+    state, state_expected = _state(of.fitted()), _state(of.fitted_on_polars())
+    for learnt in (state, state_expected):
+        learnt.pop("feature_names_in_", None)
     _same_state(state, state_expected, "state")
 
 
-def _check_lazy_learning(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_lazy_learning(of: _Subject) -> None:
     """Without a target a lazy frame is gathered once and gives rows in memory."""
-    if y is not None:
+    if of.y is not None:
         return
-    found = clone(stage).fit_transform(to_engine(rows, engine))
+    found = of.clone().fit_transform(of.frame())
     assert isinstance(found, pl.DataFrame), f"fit_transform gave {type(found).__name__}"
-    assert len(found) == len(rows)
+    assert len(found) == len(of.rows)
 
 
-def _check_goes_out_as_it_came(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_goes_out_as_it_came(of: _Subject) -> None:
     """Library, row count, index and input survive; made columns can be written to."""
-    frame = to_engine(_keyed(rows, engine), engine)
+    frame = of.frame(of.keyed())
     before = copy.deepcopy(frame)
-    fitted = _fitted(stage, rows, y, engine)
-    out = fitted.transform(frame)
+    out = of.fitted().transform(frame)
     assert type(out) is type(frame), f"{type(frame).__name__} became {type(out).__name__}"
     assert len(out) == len(frame), f"{len(frame)} rows became {len(out)}"
     if isinstance(frame, pd.DataFrame):
@@ -269,36 +299,34 @@ def _equal(frame: Any, before: Any) -> bool:
     return bool(found.equals(expected) and found.schema == expected.schema)
 
 
-def _check_object_unchanged(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_object_unchanged(of: _Subject) -> None:
     """`transform` and `report` leave the fitted object as it is."""
-    fitted = _fitted(stage, rows, y, engine)
+    fitted = of.fitted()
     before = pickle.dumps(_state(fitted))
-    frame = to_engine(_keyed(rows, engine), engine)
+    frame = of.frame(of.keyed())
     fitted.transform(frame)
     fitted.report(frame)
     assert pickle.dumps(_state(fitted)) == before, "transform or report changed the object"
 
 
-def _check_refit_forgets(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_refit_forgets(of: _Subject) -> None:
     """A second fit gives what a first one would."""
-    half = len(rows) // 2
-    part = rows.tail(half)
-    again = clone(stage)
-    again.fit(to_engine(part, engine), None if y is None else np.asarray(y)[-half:])
-    again.fit(to_engine(rows, engine), y)
-    fresh = clone(stage).fit(to_engine(rows, engine), y)
-    _same_state(_state(again), _state(fresh), "state")
-    assert stage.get_params(deep=False).keys() == again.get_params(deep=False).keys()
+    half = len(of.rows) // 2
+    again = of.clone()
+    again.fit(of.frame(of.rows.tail(half)), None if of.y is None else np.asarray(of.y)[-half:])
+    again.fit(of.frame(), of.y)
+    _same_state(_state(again), _state(of.fitted()), "state")
+    assert of.stage.get_params(deep=False).keys() == again.get_params(deep=False).keys()
 
 
-def _check_few_rows(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_few_rows(of: _Subject) -> None:
     """Zero rows and one row work, and a row does not depend on its batch."""
-    fitted = _fitted(stage, rows, y, engine)
-    keyed = _keyed(rows, engine)
-    expected = fitted.transform(to_engine(keyed, "polars" if engine != "numpy" else engine))
+    fitted = of.fitted()
+    keyed = of.keyed()
+    expected = fitted.transform(of.frame(keyed) if of.engine == "numpy" else keyed)
     for take in (0, 1):
-        out = fitted.transform(to_engine(keyed.head(take), engine))
-        _same_frames(out, _head(expected, take), engine, dtypes=False)
+        out = fitted.transform(of.frame(keyed.head(take)))
+        _same_frames(out, _head(expected, take), of.engine, dtypes=False)
 
 
 def _head(frame: Any, take: int) -> pl.DataFrame:
@@ -309,29 +337,29 @@ def _head(frame: Any, take: int) -> pl.DataFrame:
     return head_rows
 
 
-def _check_bound_by_name(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_bound_by_name(of: _Subject) -> None:
     """Reordered and extra columns are fine, the order of fit leaves; a missing one is named."""
-    if engine == "numpy":
+    if of.engine == "numpy":
         return
-    fitted = _fitted(stage, rows, y, engine)
-    keyed = _keyed(rows, engine)
+    fitted = of.fitted()
+    keyed = of.keyed()
     expected = fitted.transform(keyed)
-    turned = fitted.transform(to_engine(keyed.select(reversed(keyed.columns)), engine))
-    _same_frames(turned, expected, engine, dtypes=_has_dtypes_of_fit(stage, engine))
-    extra = keyed.with_columns(_dates("extra__", len(rows)))
-    assert "extra__" in nw.from_native(fitted.transform(to_engine(extra, engine))).columns
+    turned = fitted.transform(of.frame(keyed.select(reversed(keyed.columns))))
+    _same_frames(turned, expected, of.engine, dtypes=_has_dtypes_of_fit(of))
+    extra = keyed.with_columns(_dates("extra__", len(keyed)))
+    assert "extra__" in nw.from_native(fitted.transform(of.frame(extra))).columns
     optional = fit_only_fields() | fitted._optional_columns()
     gone = next((name for name in fitted.columns_ if name not in optional), None)
     if gone is None:
         return
-    with _raising(SchemaError, type(stage).__name__, gone):
-        fitted.transform(to_engine(keyed.drop(gone), engine))
+    with _raising(SchemaError, type(of.stage).__name__, gone):
+        fitted.transform(of.frame(keyed.drop(gone)))
 
 
-def _check_names_out(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_names_out(of: _Subject) -> None:
     """`get_feature_names_out` says what leaves."""
-    fitted = _fitted(stage, rows, y, engine)
-    out = fitted.transform(to_engine(rows, engine))
+    fitted = of.fitted()
+    out = fitted.transform(of.frame())
     names = fitted.get_feature_names_out().tolist()
     if isinstance(out, np.ndarray):
         assert out.shape[1] == len(names), f"{out.shape[1]} columns for {len(names)} names"
@@ -339,31 +367,33 @@ def _check_names_out(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> N
         assert list(nw.from_native(out).columns) == names
 
 
-def _check_set_output(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_set_output(of: _Subject) -> None:
     """The container that was asked for comes out, after `clone` too."""
-    keyed = _keyed(rows, engine)
-    frame = to_engine(keyed, engine)
-    expected = _fitted(stage, rows, y, engine).transform(
-        keyed if engine != "numpy" else to_engine(keyed, "numpy")
-    )
-    for container, kind in (("pandas", pd.DataFrame), ("polars", pl.DataFrame), ("default", None)):
-        asked = clone(clone(stage).set_output(transform=container))
-        asked.fit(to_engine(rows, engine), y)
-        out = asked.transform(frame)
-        assert type(out) is (kind or type(frame)), f"{container} gave {type(out).__name__}"
+    keyed = of.keyed()
+    frame = of.frame(keyed)
+    expected = of.fitted().transform(of.frame(keyed) if of.engine == "numpy" else keyed)
+    before_fit = clone(of.clone().set_output(transform="pandas")).fit(of.frame(), of.y)
+    asked = {
+        "pandas": (before_fit, pd.DataFrame),
+        "polars": (of.fitted().set_output(transform="polars"), pl.DataFrame),
+        "default": (of.fitted().set_output(transform="default"), type(frame)),
+    }
+    for container, (fitted, kind) in asked.items():
+        out = fitted.transform(frame)
+        assert type(out) is kind, f"{container} gave {type(out).__name__}"
         if isinstance(frame, pd.DataFrame) and isinstance(out, pd.DataFrame):
             pd.testing.assert_index_equal(out.index, frame.index)
-        if engine == "numpy":
+        if of.engine == "numpy":
             if container != "default":
-                assert list(out.columns) == asked.get_feature_names_out().tolist()
+                assert list(out.columns) == fitted.get_feature_names_out().tolist()
         else:
-            _same_frames(out, expected, engine, dtypes=False)
+            _same_frames(out, expected, of.engine, dtypes=False)
 
 
-def _check_stays_lazy(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_stays_lazy(of: _Subject) -> None:
     """`transform` of a lazy frame runs nothing; a stage that needs the past collects once."""
-    fitted = _fitted(stage, rows, y, engine)
-    frame = to_engine(_keyed(rows, engine), engine)
+    fitted = of.fitted()
+    frame = of.frame(of.keyed())
     if fitted._gathers:
         _collects_once(fitted, frame)
         return
@@ -399,15 +429,15 @@ def _collect_bomb() -> Iterator[None]:
         pl.LazyFrame.collect = keep  # type: ignore[method-assign]
 
 
-def _check_counts(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_counts(of: _Subject) -> None:
     """`report` of the training rows is `counts_`, or `report_` itself, on every engine."""
-    fitted = _fitted(stage, rows, y, engine)
+    fitted = of.fitted()
     if hasattr(fitted, "report_"):
-        again = fitted.report(to_engine(rows, engine))
+        again = fitted.report(of.frame())
         assert again == fitted.report_, f"report gives {again}, in fit {fitted.report_}"
         return
-    report = fitted.report(to_engine(_keyed(rows, engine), engine))
-    assert report.attrs["n_rows"] == len(rows)
+    report = fitted.report(of.frame(of.keyed()))
+    assert report.attrs["n_rows"] == len(of.rows)
     found = {str(column): dict(counts) for column, counts in report.to_dict("index").items()}
     for column, counts in fitted.counts_.items():
         for what, count in counts.items():
@@ -416,26 +446,27 @@ def _check_counts(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None
             )
 
 
-def _check_parameters(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_parameters(of: _Subject) -> None:
     """An illegal parameter raises in fit, and only there, naming stage and parameter."""
-    for name in stage.get_params(deep=False):
-        broken = clone(stage).set_params(**{name: _Nonsense()})
-        with _raising(ParameterError, type(stage).__name__, name):
-            broken.fit(to_engine(rows, engine), y)
+    frame = of.frame()
+    for name in of.stage.get_params(deep=False):
+        broken = of.clone().set_params(**{name: _Nonsense()})
+        with _raising(ParameterError, type(of.stage).__name__, name):
+            broken.fit(frame, of.y)
 
 
 class _Nonsense:
     """A value that no parameter can mean."""
 
 
-def _check_duplicate_names(stage: Stage, rows: pl.DataFrame, y: Any, engine: str) -> None:
+def _check_duplicate_names(of: _Subject) -> None:
     """Two columns of one name are refused, naming it."""
-    if not engine.startswith("pandas"):
+    if not of.engine.startswith("pandas"):
         return
-    frame = to_engine(rows, engine)
+    frame = of.frame()
     twice = pd.concat([frame, frame.iloc[:, :1]], axis=1)
-    with _raising(SchemaError, type(stage).__name__, str(frame.columns[0])):
-        clone(stage).fit(twice, y)
+    with _raising(SchemaError, type(of.stage).__name__, str(frame.columns[0])):
+        of.clone().fit(twice, of.y)
 
 
 @contextmanager
@@ -451,7 +482,7 @@ def _raising(kind: type[Exception], *words: str) -> Iterator[None]:
     raise AssertionError(f"{kind.__name__} naming {', '.join(words)} was not raised")
 
 
-_CHECKS: list[tuple[Callable[[Stage, pl.DataFrame, Any, str], None], str]] = [
+_CHECKS: list[tuple[Callable[[_Subject], None], str]] = [
     (_check_same_answer, "all"),
     (_check_same_learning, "memory"),
     (_check_lazy_learning, "lazy"),
