@@ -122,7 +122,6 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
             source.name, f"it is a file of {found}, not text", "read it with `read_table`"
         )
     if whole:
-        source.hash_ahead()
         data = source.read()
         read = time.perf_counter()
         guess = detect_encoding(data, encoding=words.encoding, name=source.name)

@@ -12,7 +12,7 @@ import os
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -145,20 +145,21 @@ class Source:
         return format_of(next(self.chunks(HEAD_BYTES), b""))
 
     def read(self) -> bytes:
-        """Return all decompressed bytes."""
+        """Return all decompressed bytes; a thread computes the checksum from now on."""
         if self.compression == "none":
             data = self._stored.read_all()
             self._stored.refuse_change()
+            self._hash_ahead(lambda: self._hash_of(data))
             return data
+        self._hash_ahead(self._hash)
         whole = io.BytesIO()
         for chunk in self.chunks():
             whole.write(chunk)
         return whole.getvalue()
 
-    def hash_ahead(self) -> None:
-        """Compute the checksum in a thread from now on, while the source is read."""
+    def _hash_ahead(self, work: Callable[[], str]) -> None:
         pool = ThreadPoolExecutor(1, thread_name_prefix="tracer-checksum")
-        self._hashing = pool.submit(self._hash)
+        self._hashing = pool.submit(work)
         pool.shutdown(wait=False)
 
     def checksum(self) -> str:
@@ -166,6 +167,15 @@ class Source:
         if self._digest is None:
             self._digest = self._hash() if self._hashing is None else self._hashing.result()
         return self._digest
+
+    def _hash_of(self, data: bytes) -> str:
+        digest = hashlib.sha256()
+        view = memoryview(data)
+        for start in range(0, len(view), CHUNK_BYTES):
+            if self._is_closed:
+                break
+            digest.update(view[start : start + CHUNK_BYTES])
+        return digest.hexdigest()
 
     def _hash(self) -> str:
         raw = _RawReader(self._stored, hashes=True)
