@@ -556,6 +556,11 @@ def test_nothing_to_learn_from_is_an_error() -> None:
     X, _ = make_price_panel(-2.5, n_products=5, price_sd=0.0, random_state=0)
     with pytest.raises(DataError, match="must vary"):
         elasticity_report(X)
+    for lacking in ({"date": pd.NaT}, {"price": 0.0}, {"product_id": None}):
+        with pytest.raises(DataError, match=r"found none in \d+; check the columns"):
+            elasticity_report(X.assign(**lacking))
+    with pytest.raises(ParameterError, match="another column than `price_column`"):
+        elasticity_report(X, price_column="quantity_sold")
     with pytest.raises(ParameterError, match="`promo_columns`"):
         elasticity_report(X, promo_columns="promo")
     with pytest.raises(SchemaError, match="quantity_sold"):
