@@ -44,6 +44,15 @@ def test_dates_go_on_in_their_rhythm(dates, following):
     assert on_polars["date"].dt.to_string("%Y-%m-%d").to_list() == following
 
 
+def test_dates_go_on_in_the_days_of_a_time_zone():
+    X = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=9, tz="Asia/Tokyo")})
+    for frame in (X, pl.from_pandas(X)):
+        found = ts.make_future_frame(frame, 1, tz="Asia/Tokyo")["date"]
+        assert pd.Timestamp(found[0]) == pd.Timestamp("2024-01-10")
+    with pytest.raises(ts.ParameterError, match="`tz` must be the name of a time zone"):
+        ts.make_future_frame(X, 1, tz="Tokyo")
+
+
 def test_each_series_goes_on_after_the_newest_date_of_all():
     X = pd.DataFrame(
         {"date": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-01"]), "s": ["b", "b", "a"]}

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from tracer_sklearn._frame import Entered, enter
-from tracer_sklearn._params import check_column, check_integer, check_real, fail
+from tracer_sklearn._params import check_column, check_integer, check_real, check_zone, fail
 from tracer_sklearn.exceptions import (
     DataError,
     DataQualityWarning,
@@ -40,7 +40,12 @@ _MONTH = range(28, 32)
 
 
 def make_future_frame(
-    X: Any, periods: int, *, date_column: str = "date", series_column: str | None = None
+    X: Any,
+    periods: int,
+    *,
+    date_column: str = "date",
+    series_column: str | None = None,
+    tz: str = "UTC",
 ) -> Any:
     """Return the dates that follow a table, for each series: rows to project.
 
@@ -57,6 +62,9 @@ def make_future_frame(
         Date of a row.
     series_column : str or None, default=None
         The series of a row; each gets the same dates, after the newest of all.
+    tz : str, default="UTC"
+        Time zone whose days count, as in `RevenueFeatures`: zone-aware datetimes are converted to
+        it.
 
     Returns
     -------
@@ -90,6 +98,7 @@ def make_future_frame(
     check_integer(who, "periods", periods, low=1)
     check_column(who, "date_column", date_column)
     check_column(who, "series_column", series_column, optional=True)
+    check_zone(who, tz)
     entered = enter(X, stage=who)
     if entered.is_lazy:
         raise InputTypeError(
@@ -102,7 +111,10 @@ def make_future_frame(
     if missing:
         raise SchemaError.from_missing(who, missing, entered.names)
     table = entered.cross(names)
-    days = np.unique(day_numbers(table[date_column], who=who).drop_nulls().to_numpy())
+    moments = table[date_column]
+    if isinstance(moments.dtype, pl.Datetime) and moments.dtype.time_zone:
+        moments = moments.dt.convert_time_zone(tz).dt.replace_time_zone(None)
+    days = np.unique(day_numbers(moments, who=who).drop_nulls().to_numpy())
     if not len(days):
         raise DataError(
             f"{who}: X must have dates to go on from, found none in {len(table)} rows.",
