@@ -218,3 +218,5 @@ def test_rows_that_cannot_be_projected_are_refused():
         ts.project(pipe, 3, X=X.drop(columns="revenue"))
     with pytest.raises(ts.InputTypeError, match="best_estimator_"):
         ts.project("pipe", 3)
+    with pytest.raises(ts.InputTypeError, match="a RevenueFeatures step and a model"):
+        ts.project(ts.revenue_projection_pipeline().fit(X, y), 3)

@@ -303,12 +303,12 @@ class _Rows:
 def _features_of(who: str, pipe: Any) -> RevenueFeatures:
     steps = getattr(pipe, "named_steps", {})
     for step in steps.values():
-        if isinstance(step, RevenueFeatures):
+        if isinstance(step, RevenueFeatures) and hasattr(pipe, "predict"):
             return step
     raise InputTypeError(
-        f"{who}: pipe must be a fitted pipeline with a RevenueFeatures step, got "
-        f"{type(pipe).__name__}; build it with `revenue_projection_pipeline`, and give the "
-        "`best_estimator_` of a search.",
+        f"{who}: pipe must be a fitted pipeline with a RevenueFeatures step and a model, got "
+        f"{type(pipe).__name__} of {list(steps)!r}; build it with "
+        "`revenue_projection_pipeline(model)`, and give the `best_estimator_` of a search.",
         stage=who,
         received=type(pipe).__qualname__,
     )

@@ -322,9 +322,8 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
             with threads_for(_num_samples(X)):
                 return self._model.predict(X)
         entered = self._enter(X)
-        predicted: np.ndarray = self._closed(entered, self._current(entered)[None], [self.demand_])[
-            0, 0
-        ]
+        answers = self._closed(entered, self._current(entered)[None], [self.demand_])
+        predicted: np.ndarray = answers[0, 0]
         return predicted
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -412,6 +411,11 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
             ``profit_...``; ``lift`` of the objective with its 90 % interval ``lift_lo`` and
             ``lift_hi``; ``elasticity`` with ``elasticity_se``; ``n_price_levels``; ``status``. In
             the library of X, with its index; pandas for arrays.
+
+        Warns
+        -----
+        DataQualityWarning
+            If rows have no price above 0, no date or, for ``"profit"``, no cost.
         """
         check_is_fitted(self, "products_")
         self._check_params()
@@ -513,7 +517,7 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
         mine = [row for row, product in enumerate(ids) if product == wanted]
         if not mine:
             must = f"a product of X, which has {len(ids)} rows"
-            raise fail(self._name, "key", must, key, "give one that X has rows of")
+            raise fail(self._name, "key", must, key, f"give one of them, as in {ids[-1:]!r}")
         row = take_row(entered, mine[-1])
         advice = as_polars(self.recommend(row)).row(0, named=True)
         asked = prices_to_draw(advice, self.grid) if prices is None else prices
@@ -574,8 +578,8 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
         return sold
 
     def _closed(self, entered: Entered, tried: np.ndarray, fits: list[Any]) -> np.ndarray:
-        ids = product_ids(entered, self.product_column)
-        codes = np.broadcast_to(codes_of(ids, self.products_), tried.shape)
+        codes = codes_of(product_ids(entered, self.product_column), self.products_)
+        codes = np.broadcast_to(codes, tried.shape)
         days = np.broadcast_to(self._days(entered), tried.shape)
         flat = codes.ravel(), tried.ravel(), days.ravel()
         return np.stack([fit.quantity(*flat).reshape(tried.shape) for fit in fits])
