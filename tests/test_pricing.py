@@ -8,14 +8,21 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from tracer_sklearn import PriceOptimizer, elasticity_report, price_optimization_pipeline
 from tracer_sklearn.datasets import make_price_panel
-from tracer_sklearn.exceptions import DataError, InputTypeError, ParameterError, SchemaError
+from tracer_sklearn.exceptions import (
+    DataError,
+    DataQualityWarning,
+    InputTypeError,
+    ParameterError,
+    SchemaError,
+)
 
 
 def closed(**options) -> PriceOptimizer:
@@ -140,9 +147,6 @@ def test_a_price_that_was_never_near_keeps_the_price() -> None:
     assert (far["status"] == "extrapolation").all()
     assert far["lower_bound"].isna().all()
     assert (far["recommended_price"] == 40.0).all()
-    missing = closed().fit(X, y).recommend(at_price(X, np.nan))
-    assert (missing["status"] == "extrapolation").all()
-    assert missing["recommended_price"].isna().all()
 
 
 def test_a_best_price_at_a_bound_keeps_the_price() -> None:
@@ -268,6 +272,27 @@ def test_any_regressor_can_be_the_model() -> None:
     assert list(simple.recommend(plain.head(2))["n_price_levels"]) == [X["price"].nunique()] * 2
 
 
+class ThreadCounter(RegressorMixin, BaseEstimator):
+    """A model that notes how many threads it had."""
+
+    def fit(self, X, y):
+        self.threads_ = {p["num_threads"] for p in threadpool_info() if p["user_api"] == "openmp"}
+        return self
+
+    def predict(self, X):
+        return np.ones(len(X))
+
+
+def test_few_rows_are_fitted_in_one_thread() -> None:
+    """Threads that wait for a busy core made minutes of seconds."""
+    X, y = make_price_panel(-2.0, n_products=2, n_weeks=30, random_state=0)
+    with threadpool_limits(limits=2, user_api="openmp"):
+        optimizer = PriceOptimizer(ThreadCounter(), n_bootstrap=1).fit(X, y)
+        outside = {p["num_threads"] for p in threadpool_info() if p["user_api"] == "openmp"}
+    assert optimizer.estimator_.threads_ == {1}
+    assert outside == {2}
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_answers_come_in_the_library_of_the_question(library) -> None:
     X, y = make_price_panel(-2.5, n_products=4, random_state=0, as_=library)
@@ -361,6 +386,68 @@ def test_what_cannot_be_answered_is_refused() -> None:
         closed().fit(pl.from_pandas(X).lazy(), y)
     with pytest.raises(ParameterError, match="`prices`"):
         closed().fit(X, y).demand_curve(X, [0.0])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("price", -1.0, "a price above 0"),
+        ("price", np.nan, "a price above 0"),
+        ("date", pd.NaT, "a date"),
+        ("unit_cost", np.nan, "a unit cost"),
+    ],
+)
+def test_a_row_without_what_an_answer_needs_has_none(column, value, words) -> None:
+    """Such rows had the status ok, and nothing else."""
+    X, y = make_price_panel(-2.5, n_products=3, n_weeks=60, cost=6.0, random_state=0)
+    optimizer = closed(n_bootstrap=2).fit(X, y)
+    rows = X.tail(3).reset_index(drop=True)
+    rows.loc[1, column] = value
+    with pytest.warns(DataQualityWarning, match=f"must have {words} .*, 1 of 3 rows have none"):
+        advice = optimizer.recommend(rows)
+    assert advice["status"].tolist() == ["ok", "extrapolation", "ok"]
+    kept = advice["recommended_price"].eq(advice["current_price"])
+    assert kept.tolist() == [False, column != "price", False]
+
+
+def test_a_curve_far_from_all_prices_is_told_of() -> None:
+    X, y = make_price_panel(-2.5, n_products=2, n_weeks=60, random_state=0)
+    optimizer = closed(n_bootstrap=2).fit(X, y)
+    rows = X.tail(2)
+    optimizer.demand_curve(rows, [X["price"].max() * 1.3])
+    with pytest.warns(DataQualityWarning, match="2 of 4 points of the curve"):
+        optimizer.demand_curve(rows, [10.0, 1_000.0])
+    with pytest.warns(DataQualityWarning, match="an unknown product"):
+        optimizer.demand_curve(rows.assign(product_id="new"), [10.0])
+
+
+@pytest.mark.parametrize("prices", [["ten"], "10", {1: 2}, [], [0.0], [np.nan], [True], None])
+def test_prices_of_a_curve_are_numbers_above_0(prices) -> None:
+    X, y = make_price_panel(n_products=2, n_weeks=20, random_state=0)
+    with pytest.raises(ParameterError, match="`prices` must be one or more finite prices above 0"):
+        closed(n_bootstrap=0).fit(X, y).demand_curve(X.head(2), prices)
+
+
+def test_no_rows_have_no_advice() -> None:
+    X, y = make_price_panel(n_products=2, n_weeks=20, random_state=0)
+    for options in ({}, {"estimator": price_optimization_pipeline(Ridge()), "demand": "model"}):
+        optimizer = closed(n_bootstrap=1, grid=3, **options).fit(X, y)
+        assert optimizer.recommend(X.head(0)).shape == (0, 18)
+        assert optimizer.demand_curve(X.head(0), [10.0]).shape == (0, 8)
+    with pytest.raises(ParameterError, match="a product of X, which has 0 rows"):
+        optimizer.plot_response(X.head(0))
+    with pytest.raises(ValueError, match="sample_weight"):
+        optimizer.score(X.head(3), y.head(3), sample_weight=[1.0])
+
+
+def test_a_picture_needs_a_price_and_axes() -> None:
+    pytest.importorskip("matplotlib")
+    X, y = make_price_panel(n_products=2, n_weeks=20, random_state=0)
+    optimizer = closed(n_bootstrap=1).fit(X, y)
+    with pytest.raises(ParameterError, match="`ax` must be matplotlib Axes"):
+        optimizer.plot_response(X, ax=3)
+    with pytest.warns(DataQualityWarning), pytest.raises(DataError, match="price above 0"):
+        optimizer.plot_response(X.assign(price=0.0))
 
 
 def test_rows_that_a_closed_form_cannot_use_are_counted() -> None:
@@ -469,6 +556,11 @@ def test_nothing_to_learn_from_is_an_error() -> None:
     X, _ = make_price_panel(-2.5, n_products=5, price_sd=0.0, random_state=0)
     with pytest.raises(DataError, match="must vary"):
         elasticity_report(X)
+    for lacking in ({"date": pd.NaT}, {"price": 0.0}, {"product_id": None}):
+        with pytest.raises(DataError, match=r"found none in \d+; check the columns"):
+            elasticity_report(X.assign(**lacking))
+    with pytest.raises(ParameterError, match="another column than `price_column`"):
+        elasticity_report(X, price_column="quantity_sold")
     with pytest.raises(ParameterError, match="`promo_columns`"):
         elasticity_report(X, promo_columns="promo")
     with pytest.raises(SchemaError, match="quantity_sold"):

@@ -44,6 +44,15 @@ def test_dates_go_on_in_their_rhythm(dates, following):
     assert on_polars["date"].dt.to_string("%Y-%m-%d").to_list() == following
 
 
+def test_dates_go_on_in_the_days_of_a_time_zone():
+    X = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=9, tz="Asia/Tokyo")})
+    for frame in (X, pl.from_pandas(X)):
+        found = ts.make_future_frame(frame, 1, tz="Asia/Tokyo")["date"]
+        assert pd.Timestamp(found[0]) == pd.Timestamp("2024-01-10")
+    with pytest.raises(ts.ParameterError, match="`tz` must be the name of a time zone"):
+        ts.make_future_frame(X, 1, tz="Tokyo")
+
+
 def test_each_series_goes_on_after_the_newest_date_of_all():
     X = pd.DataFrame(
         {"date": pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-01"]), "s": ["b", "b", "a"]}
@@ -135,3 +144,79 @@ def test_another_pipeline_is_refused():
     X, y = ts.datasets.make_customer_churn(200, random_state=0)
     with pytest.raises(ts.InputTypeError, match="revenue_projection_pipeline"):
         ts.project(ts.customer_churn_pipeline().fit(X, y), 7)
+
+
+def test_the_past_may_have_a_time_zone():
+    """Dates of the pipeline's zone, or of another one, are the days that the features see."""
+    X, y = without_promotion(n_days=120, n_series=2)
+    aware = X.assign(date=X["date"].dt.tz_localize("Europe/Berlin"))
+    pipe = ts.revenue_projection_pipeline(Ridge(), series_column="series", horizon_days=3)
+    pipe.set_params(features__tz="Europe/Berlin").fit(aware, y)
+    expected = ts.project(pipe, 3)
+    assert expected["date"].min() == X["date"].max() + pd.Timedelta(days=1)
+    for zone in ("Europe/Berlin", "UTC"):
+        past = aware.assign(date=aware["date"].dt.tz_convert(zone))
+        pd.testing.assert_frame_equal(ts.project(pipe, 3, X=past), expected, check_dtype=False)
+
+
+@pytest.mark.parametrize("written", ["%Y-%m-%d", "%d.%m.%Y"])
+def test_the_past_may_have_dates_as_text(written):
+    X, y = without_promotion(n_days=120)
+    texts = X.assign(date=X["date"].dt.strftime(written))
+    pipe = fitted(texts, y, horizon_days=3)
+    found = ts.project(pipe, 3, X=texts)
+    pd.testing.assert_frame_equal(found, ts.project(pipe, 3), check_dtype=False)
+    assert found["date"].min() == X["date"].max() + pd.Timedelta(days=1)
+
+
+def test_a_series_that_never_earned_has_an_interval_of_its_own_errors():
+    X, _ = without_promotion(n_days=150, n_series=3)
+    X["revenue"] = X["revenue"].where(X["series"] != "s2", 0.0)
+    pipe = fitted(X, X["revenue"], series_column="series", horizon_days=7)
+    with pytest.warns(ts.DataQualityWarning, match=r"1 of 3 series never did \('s2'\)"):
+        found = ts.project(pipe, 7).set_index("series")
+    idle = found.loc["s2"]
+    assert (idle["revenue"] != 0).all()
+    assert ((idle["revenue_lower"] <= 0) & (idle["revenue_upper"] >= 0)).mean() >= 0.5
+    half = found["revenue_upper"] - found["revenue"]
+    assert 0 < half["s2"].max() < half["s1"].min()
+
+
+def test_a_series_that_ended_long_ago_is_told_of():
+    X, y = without_promotion(n_days=200, n_series=3)
+
+    def ending(days: int):
+        last = X["date"].max() - pd.Timedelta(days=days)
+        kept = (X["series"] != "s1") | (X["date"] <= last)
+        return fitted(X[kept], y[kept], series_column="series", horizon_days=3)
+
+    with pytest.warns(ts.HorizonWarning, match=r"of 1 of 3 series ends .* \('s1'; the last"):
+        ts.project(ending(29), 3)
+    ts.project(ending(28), 3)
+    going = ts.make_future_frame(X, 3, series_column="series").query("series != 's1'")
+    assert ts.project(ending(29), 3, future=going).notna().all(axis=None)
+
+
+def test_no_interval_without_a_word():
+    X, y = without_promotion(n_days=100, n_series=2)
+    pipe = fitted(X, y, series_column="series", horizon_days=3)
+    future = ts.make_future_frame(X, 2, series_column="series").replace("s2", "s9")
+    with pytest.warns(ts.DataQualityWarning, match=r"for 1 of 2 series there are none \('s9'\)"):
+        found = ts.project(pipe, 2, future=future)
+    assert found["revenue_lower"].isna().tolist() == [False, False, True, True]
+
+
+def test_rows_that_cannot_be_projected_are_refused():
+    X, y = without_promotion(n_days=100)
+    pipe = fitted(X, y, horizon_days=3)
+    future = ts.make_future_frame(X, 3)
+    with pytest.raises(ts.DataError, match="found 0 rows, 0 of them without"):
+        ts.project(pipe, 3, future=future.head(0))
+    with pytest.raises(ts.DataError, match="found 3 rows, 3 of them without"):
+        ts.project(pipe, 3, future=future.assign(date=pd.NaT))
+    with pytest.raises(ts.SchemaError, match="missing: 'revenue'"):
+        ts.project(pipe, 3, X=X.drop(columns="revenue"))
+    with pytest.raises(ts.InputTypeError, match="best_estimator_"):
+        ts.project("pipe", 3)
+    with pytest.raises(ts.InputTypeError, match="a RevenueFeatures step and a model"):
+        ts.project(ts.revenue_projection_pipeline().fit(X, y), 3)

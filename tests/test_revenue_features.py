@@ -450,6 +450,17 @@ def test_series_can_be_named_by_anything(key):
     same(found.drop(columns="series"), expected.drop(columns="store"))
 
 
+def test_numbered_categories_become_the_texts_of_their_numbers():
+    """They came out as levels of both kinds, which no later stage takes."""
+    X = simulated()
+    X["store"] = pd.Categorical(X["store"].map({"x": 1, "y": 2}))
+    found = stage().fit_transform(X)["store"]
+    assert found.cat.categories.tolist() == ["1", "2"]
+    assert found.astype(str).tolist() == X["store"].astype(str).tolist()
+    pipe = ts.revenue_projection_pipeline(fields={"series": "store"}, series_column="store")
+    assert len(pipe.fit_transform(X, X["revenue"])) == len(X)
+
+
 @pytest.mark.parametrize(("how", "mean"), [("sum", 4.0), ("mean", 2.0), ("last", 3.0)])
 def test_duplicates_are_refused_or_made_one(how, mean):
     dates = pd.to_datetime(["2023-01-02", "2023-01-02", "2023-01-03"])

@@ -143,6 +143,41 @@ def test_training_on_the_future_is_warned_of(cv, message):
 # -- metrics -------------------------------------------------------------------------------------
 
 
+class GivenSplits:
+    """A splitter that gives what it was given."""
+
+    def __init__(self, *splits):
+        self.splits = splits
+
+    def split(self, X, y=None):
+        yield from self.splits
+
+
+@pytest.mark.parametrize(
+    ("cv", "words"),
+    [
+        (GivenSplits(), "GivenSplits gave none"),
+        (GivenSplits(([0, 1], [])), "split 0 has a side that is empty"),
+        (GivenSplits(([0], [1]), ([0], [99])), "split 1 .* outside of the 30 rows"),
+    ],
+)
+def test_splits_of_another_table_are_refused(cv, words):
+    X = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=30)})
+    with pytest.raises(ts.DataError, match=words):
+        ts.check_horizon(cv, X)
+
+
+def test_splits_need_a_splitter_and_rows():
+    X = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=30)})
+    for cv in (5, None, "kfold", [([0], [1])]):
+        with pytest.raises(ts.ParameterError, match="`cv` must be a splitter"):
+            ts.check_horizon(cv, X)
+    with pytest.raises(ts.DataError, match="DateSeriesSplit: X must have rows"):
+        next(ts.DateSeriesSplit(2).split(X.head(0)))
+    is_test = np.arange(30) >= 20
+    assert ts.check_horizon(GivenSplits((~is_test, is_test)), X, horizon_days=10)["fits"].all()
+
+
 def test_errors_are_in_units_of_the_seasonal_naive():
     rng = np.random.default_rng(0)
     y = rng.normal(100, 10, 70)
@@ -170,6 +205,39 @@ def test_metrics_refuse_what_they_cannot_measure():
         ts.metrics.wape([0.0], [1.0])
     with pytest.raises(ts.DataError, match="one value a row"):
         ts.metrics.wape([], [])
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        (5.0, ts.InputTypeError, "got float; give one value for each row"),
+        (None, ts.InputTypeError, "got NoneType"),
+        ((v for v in (1.0, 2.0)), ts.InputTypeError, "got generator"),
+        ({1.0, 2.0}, ts.InputTypeError, "got set"),
+        ([1.0, 2.0, 3.0], ts.DataError, "take both from one table"),
+        (np.ones((2, 1)), ts.DataError, r"shape \(2, 1\); give one column"),
+        (["1", "2"], ts.DataError, "must hold numbers, found <U1; parse it first"),
+        (pd.to_datetime(["2024-01-01", "2024-01-02"]), ts.DataError, "must hold numbers"),
+    ],
+)
+def test_what_metrics_compare_is_named(given, error, words):
+    with pytest.raises(error, match=rf"wape: .*y_pred .*{words}"):
+        ts.metrics.wape([1.0, 2.0], given)
+
+
+def test_series_of_training_rows_are_named():
+    def measured(series):
+        return ts.metrics.mase(
+            [1.0], [2.0], y_train=[1.0, 2.0], season_length=1, series_train=series
+        )
+
+    assert measured(["a", "a"]) == measured(np.array(["a", "a"], dtype=object)) == 1.0
+    with pytest.raises(ts.DataError, match="1 that are missing"):
+        measured(["a", None])
+    with pytest.raises(ts.DataError, match="y_train and series_train"):
+        measured(["a"])
+    with pytest.raises(ts.DataError, match="series_train must have one value a row"):
+        measured(np.ones((2, 1)))
 
 
 def test_scorers_are_negative_errors():

@@ -6,6 +6,7 @@ import datetime as dt
 import math
 import numbers
 import threading
+import zoneinfo
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeGuard
 
@@ -116,6 +117,15 @@ def check_date(stage: str, parameter: str, value: object) -> dt.date | None:
     raise fail(
         stage, parameter, "None, a date, a naive datetime or an ISO string like '2024-03-31'", value
     )
+
+
+def check_zone(stage: str, value: Any) -> None:
+    """Require the name of a time zone."""
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, AttributeError, OSError):
+        must = "the name of a time zone, such as 'UTC' or 'Europe/Berlin'"
+        raise fail(stage, "tz", must, value) from None
 
 
 def check_text(stage: str, parameter: str, value: object, *, optional: bool = False) -> None:

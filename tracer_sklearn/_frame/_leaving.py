@@ -173,7 +173,9 @@ def _leave_pandas(entered: Entered, made: pl.DataFrame, names_out: Sequence[str]
 
 def _keeps_dtype(made: pl.Series, crossed: pl.Series, dtype: Any) -> bool:
     if isinstance(dtype, pd.CategoricalDtype):
-        return made.dtype in (crossed.dtype, pl.String, pl.Enum, pl.Categorical)
+        # texts made of numbered categories are no levels among those numbers
+        texts = (pl.String, pl.Enum, pl.Categorical)
+        return made.dtype == crossed.dtype or (made.dtype in texts and crossed.dtype in texts)
     if isinstance(dtype, pd.ArrowDtype) and pa.types.is_decimal(dtype.pyarrow_dtype):
         return False  # what is computed from decimals is a float, which they would round
     return made.dtype == crossed.dtype

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import make_scorer
 
 from tracer_sklearn._frame import enter_target
 from tracer_sklearn._params import check_integer
-from tracer_sklearn.exceptions import DataError
+from tracer_sklearn.exceptions import DataError, InputTypeError
 
 __all__ = ["mase", "mase_scorer", "rmsse", "rmsse_scorer", "wape", "wape_scorer"]
 
@@ -37,6 +38,8 @@ def wape(y_true: Any, y_pred: Any) -> float:
     ------
     DataError
         If there are no rows, missing values, or no actual differs from 0.
+    InputTypeError
+        If something is no list, array or column.
 
     Notes
     -----
@@ -92,6 +95,8 @@ def mase(
         If ``season_length`` is illegal.
     DataError
         If there are no rows, missing values, or the training rows have no seasonal change.
+    InputTypeError
+        If something is no list, array or column.
 
     Notes
     -----
@@ -144,6 +149,8 @@ def rmsse(
         If ``season_length`` is illegal.
     DataError
         If there are no rows, missing values, or the training rows have no seasonal change.
+    InputTypeError
+        If something is no list, array or column.
 
     Notes
     -----
@@ -234,22 +241,51 @@ wape_scorer.__doc__ = "Score a regressor by the negative of `wape`."
 
 
 def _pair(who: str, y_true: Any, y_pred: Any) -> tuple[np.ndarray, np.ndarray]:
-    truth = enter_target(y_true, len(y_true), stage=who)
-    predicted = enter_target(y_pred, len(truth), stage=who)
-    return _numbers(who, "y_true", truth), _numbers(who, "y_pred", predicted)
+    truth = _numbers(who, "y_true", _column(who, "y_true", y_true))
+    predicted = _column(who, "y_pred", y_pred)
+    _require_as_many(who, {"y_true": truth, "y_pred": predicted})
+    return truth, _numbers(who, "y_pred", predicted)
+
+
+def _column(who: str, name: str, given: Any) -> np.ndarray:
+    """Return the cells of a list, an array or a column of any library."""
+    if not hasattr(given, "__len__") or isinstance(given, str | bytes | Mapping | Set):
+        raise InputTypeError(
+            f"{who}: {name} must be a list, an array or a column, got {type(given).__name__}; give "
+            "one value for each row.",
+            stage=who,
+            received=type(given).__qualname__,
+        )
+    cells = enter_target(given, len(given), stage=who)
+    if cells.ndim != 1 or not len(cells):
+        raise DataError(
+            f"{who}: {name} must have one value a row and at least one row, found shape "
+            f"{cells.shape}; give one column, of some rows.",
+            rule="rows",
+        )
+    return cells
+
+
+def _require_as_many(who: str, columns: Mapping[str, np.ndarray]) -> None:
+    (one, its), (other, theirs) = columns.items()
+    if len(its) != len(theirs):
+        raise DataError(
+            f"{who}: {one} and {other} must have a value for each of the same rows, found "
+            f"{len(its)} and {len(theirs)}; take both from one table.",
+            rule="rows",
+            n_rows=len(its),
+        )
 
 
 def _numbers(who: str, name: str, values: np.ndarray) -> np.ndarray:
     try:
+        if values.dtype.kind not in "biufO":
+            raise TypeError
         numbers = values.astype(np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"{who}: {name} must hold numbers, found {values.dtype}.") from None
-    if numbers.ndim != 1 or not len(numbers):
         raise DataError(
-            f"{who}: {name} must have one value a row and at least one row, found shape "
-            f"{numbers.shape}.",
-            rule="rows",
-        )
+            f"{who}: {name} must hold numbers, found {values.dtype}; parse it first."
+        ) from None
     n_missing = int((~np.isfinite(numbers)).sum())
     if n_missing:
         raise DataError(
@@ -263,11 +299,19 @@ def _numbers(who: str, name: str, values: np.ndarray) -> np.ndarray:
 
 def _changes(who: str, y_train: Any, season_length: int, series: Any) -> np.ndarray:
     check_integer(who, "season_length", season_length, low=1)
-    values = _numbers(who, "y_train", enter_target(y_train, len(y_train), stage=who))
-    groups = (
-        np.zeros(len(values)) if series is None else enter_target(series, len(values), stage=who)
-    )
-    _, codes = np.unique(groups, return_inverse=True)
+    values = _numbers(who, "y_train", _column(who, "y_train", y_train))
+    codes: np.ndarray = np.zeros(len(values))
+    if series is not None:
+        groups = _column(who, "series_train", series)
+        _require_as_many(who, {"y_train": values, "series_train": groups})
+        codes, _ = pd.factorize(groups)
+        if (codes < 0).any():
+            raise DataError(
+                f"{who}: series_train must name the series of every row, found "
+                f"{int((codes < 0).sum())} that are missing; leave those rows out.",
+                rule="missing",
+                n_rows=int((codes < 0).sum()),
+            )
     order = np.argsort(codes, kind="stable")
     values, codes = values[order], codes[order]
     same = codes[season_length:] == codes[:-season_length]

@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metadata_routing import UNUSED
 
 from tracer_sklearn._frame import enter
-from tracer_sklearn._params import check_column, check_integer
-from tracer_sklearn.exceptions import HorizonWarning, InputTypeError, ParameterError
+from tracer_sklearn._params import check_column, check_integer, fail
+from tracer_sklearn.exceptions import DataError, HorizonWarning, InputTypeError, ParameterError
 from tracer_sklearn.tasks.splits import _days_of
 
 __all__ = ["DateSeriesSplit", "check_horizon"]
@@ -188,7 +188,9 @@ def check_horizon(
     Raises
     ------
     ParameterError
-        If a parameter is illegal.
+        If a parameter is illegal, `cv` included.
+    DataError
+        If X has no rows or a row without a date, or a split has none on a side.
 
     Warns
     -----
@@ -208,10 +210,13 @@ def check_horizon(
     who = "check_horizon"
     check_integer(who, "horizon_days", horizon_days, low=0)
     check_column(who, "date_column", date_column)
+    if not callable(getattr(cv, "split", None)) or isinstance(cv, str):
+        must = "a splitter with `split(X, y)`"
+        raise fail(who, "cv", must, cv, "take one such as `DateSeriesSplit(5)`")
     days = _dates(who, X, date_column)
     rows = []
-    for train, test in cv.split(X, y):
-        learnt, asked = days[train], days[test]
+    for number, (train, test) in enumerate(cv.split(X, y)):
+        learnt, asked = _taken(who, days, train, number), _taken(who, days, test, number)
         order = "mixed"
         if learnt.max() < asked.min():
             order = "past to future"
@@ -228,6 +233,13 @@ def check_horizon(
                 "fits": order == "past to future" and ahead <= horizon_days,
             }
         )
+    if not rows:
+        raise DataError(
+            f"{who}: `cv` must give splits of X, {type(cv).__name__} gave none; check its "
+            "parameters.",
+            rule="splits",
+            n_rows=len(days),
+        )
     splits = pd.DataFrame(rows)
     _warn_of_order(who, cv, splits)
     needed = int(splits["needed_horizon_days"].max())
@@ -241,6 +253,23 @@ def check_horizon(
             stacklevel=2,
         )
     return splits
+
+
+def _taken(who: str, days: np.ndarray, chosen: Any, number: int) -> np.ndarray:
+    """Return the days of one side of a split, or say why not."""
+    try:
+        taken: np.ndarray = days[np.asarray(chosen)]
+    except IndexError:
+        taken = days[:0]
+    if not len(taken):
+        raise DataError(
+            f"{who}: each split must have rows of X on both sides, split {number} has a side that "
+            f"is empty or outside of the {len(days)} rows; check the parameters of `cv`, and that "
+            "it was made for this table.",
+            rule="splits",
+            n_rows=len(days),
+        )
+    return taken
 
 
 def _warn_of_order(who: str, cv: Any, splits: pd.DataFrame) -> None:
@@ -266,7 +295,15 @@ def _dates(who: str, X: Any, name: str) -> np.ndarray:
             stage=who,
             received=type(X).__qualname__,
         )
-    return _days_of(who, entered, name)
+    days = _days_of(who, entered, name)
+    if not len(days):
+        raise DataError(
+            f"{who}: X must have rows to split, found none; check the step that made it.",
+            column=name,
+            rule="rows",
+            n_rows=0,
+        )
+    return days
 
 
 def _timestamp(day: float) -> pd.Timestamp:

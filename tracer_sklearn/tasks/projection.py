@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -14,20 +16,36 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from tracer_sklearn._frame import Entered, enter
-from tracer_sklearn._params import check_column, check_integer, check_real, fail
-from tracer_sklearn.exceptions import DataError, HorizonWarning, InputTypeError, SchemaError
+from tracer_sklearn._params import check_column, check_integer, check_real, check_zone, fail
+from tracer_sklearn.exceptions import (
+    DataError,
+    DataQualityWarning,
+    HorizonWarning,
+    InputTypeError,
+    SchemaError,
+)
+from tracer_sklearn.features import _expressions as ex
 from tracer_sklearn.features.revenue import RevenueFeatures
+from tracer_sklearn.features.revenue._reading import learn_format, numbers
+from tracer_sklearn.features.revenue._season import period_days
 from tracer_sklearn.tasks._containers import frame_in
 from tracer_sklearn.tasks._days import date_series, day_numbers
+from tracer_sklearn.tasks._threads import threads_for
 
 __all__ = ["make_future_frame", "project"]
 
 _FOUR_WEEKS = 28
+_SHOWN = 3
 _MONTH = range(28, 32)
 
 
 def make_future_frame(
-    X: Any, periods: int, *, date_column: str = "date", series_column: str | None = None
+    X: Any,
+    periods: int,
+    *,
+    date_column: str = "date",
+    series_column: str | None = None,
+    tz: str = "UTC",
 ) -> Any:
     """Return the dates that follow a table, for each series: rows to project.
 
@@ -44,6 +62,9 @@ def make_future_frame(
         Date of a row.
     series_column : str or None, default=None
         The series of a row; each gets the same dates, after the newest of all.
+    tz : str, default="UTC"
+        Time zone whose days count, as in `RevenueFeatures`: zone-aware datetimes are converted to
+        it.
 
     Returns
     -------
@@ -77,6 +98,7 @@ def make_future_frame(
     check_integer(who, "periods", periods, low=1)
     check_column(who, "date_column", date_column)
     check_column(who, "series_column", series_column, optional=True)
+    check_zone(who, tz)
     entered = enter(X, stage=who)
     if entered.is_lazy:
         raise InputTypeError(
@@ -89,7 +111,10 @@ def make_future_frame(
     if missing:
         raise SchemaError.from_missing(who, missing, entered.names)
     table = entered.cross(names)
-    days = np.unique(day_numbers(table[date_column], who=who).drop_nulls().to_numpy())
+    moments = table[date_column]
+    if isinstance(moments.dtype, pl.Datetime) and moments.dtype.time_zone:
+        moments = moments.dt.convert_time_zone(tz).dt.replace_time_zone(None)
+    days = np.unique(day_numbers(moments, who=who).drop_nulls().to_numpy())
     if not len(days):
         raise DataError(
             f"{who}: X must have dates to go on from, found none in {len(table)} rows.",
@@ -181,7 +206,15 @@ def project(
     SchemaError
         If the pipeline has columns known ahead and `X` or `future` is not given.
     DataError
-        If the history is too short for the origins.
+        If the history is too short for the origins, or rows of `future` have no date.
+
+    Warns
+    -----
+    HorizonWarning
+        If the revenue of a series ends four weeks (three periods, if these are longer) or more
+        before the newest date of all: its windows are old or empty.
+    DataQualityWarning
+        If a series never earned anything, or has no errors of the past to make an interval of.
 
     Notes
     -----
@@ -192,7 +225,8 @@ def project(
     :math:`\lceil (K + 1)\,\text{coverage} \rceil`-th smallest (at most the largest), at least
     as probably as if the errors of all origins were alike. Alike they give the plain quantile of
     all errors; constant within each origin they give that order statistic. Errors do not
-    grow with the step, because every row sees what was known ``horizon_days`` before it. In
+    grow with the step, because every row sees what was known ``horizon_days`` before it. A
+    series whose revenue was always zero gets an interval of its own errors, in revenue. In
     changing times the coverage holds roughly; check it on your own past. Cost: ``n_origins`` fits.
 
     References
@@ -214,38 +248,67 @@ def project(
     check_integer(who, "periods", periods, low=1)
     check_integer(who, "n_origins", n_origins, low=1)
     check_real(who, "coverage", coverage, low=0, high=1, low_open=True, high_open=True)
-    check_is_fitted(pipe)
     features = _features_of(who, pipe)
+    check_is_fitted(pipe)
     roles = features.roles_
     names: dict[str, Any] = {"date_column": roles["date"], "series_column": roles.get("series")}
     table = _history_of(features) if X is None else _as_pandas(who, X)
-    ahead = (
-        make_future_frame(table, periods, **names) if future is None else _as_pandas(who, future)
-    )
     _require_known_ahead(who, pipe, features, table, "X")
+    if roles["revenue"] not in table.columns:
+        raise SchemaError.from_missing(who, [roles["revenue"]], list(table.columns))
+    past = _read(who, pipe, features, table)
+    if future is None:
+        dated = past.table.assign(**{roles["date"]: past.dates})
+        ahead = make_future_frame(dated, periods, **names)
+    else:
+        ahead = _as_pandas(who, future)
     _require_known_ahead(who, pipe, features, ahead, "future")
-    _require_reach(who, features, table, ahead)
-    table = table[table[roles["revenue"]].notna()].reset_index(drop=True)
-    errors = _rolling_errors(who, pipe, features, table, periods, n_origins)
-    width = _half_width(errors, coverage)
-    size = _sizes(table, roles).to_dict()
-    keys = ahead[roles["series"]] if "series" in roles else pd.Series(0, index=ahead.index)
-    scale = keys.map(size).to_numpy(dtype=float)
+    asked = _read(who, pipe, features, ahead)
+    _require_dates(who, asked)
+    past = past.where(past.revenue.notna() & past.dates.notna())
+    _require_reach(who, features, past, asked)
+    _warn_of_ended(who, features, past, asked)
+    with threads_for(len(past.table)):
+        errors = _rolling_errors(who, pipe, features, past, periods, n_origins)
+        predicted = np.asarray(pipe.predict(ahead), dtype=float)
+    half = _half_widths(who, errors, past, asked, coverage)
     out = ahead[[name for name in (roles["date"], roles.get("series")) if name]].copy()
-    out["revenue"] = np.asarray(pipe.predict(ahead), dtype=float)
-    out["revenue_lower"] = out["revenue"] - width * scale
-    out["revenue_upper"] = out["revenue"] + width * scale
-    return out.reset_index(drop=True)
+    out["revenue"] = predicted
+    out["revenue_lower"] = out["revenue"] - half
+    out["revenue_upper"] = out["revenue"] + half
+    projection: pd.DataFrame = out.reset_index(drop=True)
+    return projection
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows as they came, and what the features see in them: naive days, series and revenue."""
+
+    table: pd.DataFrame
+    dates: pd.Series
+    series: pd.Series
+    revenue: pd.Series
+
+    def where(self, mask: pd.Series) -> _Rows:
+        """Return the rows of a mask."""
+        rows = np.flatnonzero(mask)
+        return _Rows(
+            table=self.table.iloc[rows].reset_index(drop=True),
+            dates=self.dates.iloc[rows].reset_index(drop=True),
+            series=self.series.iloc[rows].reset_index(drop=True),
+            revenue=self.revenue.iloc[rows].reset_index(drop=True),
+        )
 
 
 def _features_of(who: str, pipe: Any) -> RevenueFeatures:
     steps = getattr(pipe, "named_steps", {})
     for step in steps.values():
-        if isinstance(step, RevenueFeatures):
+        if isinstance(step, RevenueFeatures) and hasattr(pipe, "predict"):
             return step
     raise InputTypeError(
-        f"{who}: pipe must be a fitted pipeline with a RevenueFeatures step, got "
-        f"{type(pipe).__name__}; build it with `revenue_projection_pipeline`.",
+        f"{who}: pipe must be a fitted pipeline with a RevenueFeatures step and a model, got "
+        f"{type(pipe).__name__} of {list(steps)!r}; build it with "
+        "`revenue_projection_pipeline(model)`, and give the `best_estimator_` of a search.",
         stage=who,
         received=type(pipe).__qualname__,
     )
@@ -282,6 +345,33 @@ def _history_of(features: RevenueFeatures) -> pd.DataFrame:
     return table
 
 
+def _read(who: str, pipe: Any, features: RevenueFeatures, table: pd.DataFrame) -> _Rows:
+    """Return rows beside what the features see in them, after the steps before."""
+    table = table.reset_index(drop=True)
+    seen = table
+    for step in pipe.named_steps.values():
+        if step is features:
+            break
+        with warnings.catch_warnings():
+            # fit told of these rows already
+            warnings.simplefilter("ignore", DataQualityWarning)
+            seen = seen if step in (None, "passthrough") else step.transform(seen)
+    entered = enter(seen, stage=who)
+    roles = features.roles_
+    frame = nw.from_native(entered.cross([n for n in roles.values() if n in entered.names]))
+    is_text = ex.is_text(frame.schema[roles["date"]])
+    date_format = learn_format(frame, roles["date"], features.tz, who) if is_text else None
+    found = numbers(frame.lazy(), roles, tz=features.tz, date_format=date_format, stage=who)
+    values = found.collect().to_pandas()
+    nothing = pd.Series(np.nan, index=table.index)
+    return _Rows(
+        table=table,
+        dates=pd.to_datetime(values["day__"], unit="D").rename(roles["date"]),
+        series=table[roles["series"]].astype(object) if "series" in roles else nothing.fillna(0),
+        revenue=values.get("revenue__", nothing).astype(float),
+    )
+
+
 def _require_known_ahead(
     who: str, pipe: Any, features: RevenueFeatures, table: pd.DataFrame, parameter: str
 ) -> None:
@@ -297,73 +387,145 @@ def _require_known_ahead(
         )
 
 
-def _require_reach(
-    who: str, features: RevenueFeatures, table: pd.DataFrame, ahead: pd.DataFrame
-) -> None:
-    date, revenue = features.roles_["date"], features.roles_["revenue"]
-    newest = pd.to_datetime(table.loc[table[revenue].notna(), date]).max()
-    needed = (pd.to_datetime(ahead[date]).max() - newest).days
+def _require_dates(who: str, asked: _Rows) -> None:
+    n_without = int(asked.dates.isna().sum())
+    if n_without or not len(asked.table):
+        raise DataError(
+            f"{who}: `future` must have rows, each with a date, found {len(asked.table)} rows, "
+            f"{n_without} of them without; build it with `make_future_frame`.",
+            column=str(asked.dates.name),
+            rule="date",
+            n_rows=n_without,
+        )
+
+
+def _require_reach(who: str, features: RevenueFeatures, past: _Rows, asked: _Rows) -> None:
+    needed = (asked.dates.max() - past.dates.max()).days
     if needed > features.horizon_days:
         raise fail(
             who,
             "periods",
             f"within the {features.horizon_days} days of `features__horizon_days`",
-            len(ahead),
+            len(asked.table),
             f"fit the pipeline with horizon_days={needed}, so that its rows learn from what is "
             "known that far ahead",
         )
 
 
-def _sizes(table: pd.DataFrame, roles: dict[str, str]) -> pd.Series:
-    """Return the mean size of revenue of each series; 0 names the only one."""
-    size = table[roles["revenue"]].abs()
-    if "series" not in roles:
-        return pd.Series({0: float(size.mean())})
-    return size.groupby(table[roles["series"]], observed=True).mean()
+def _warn_of_ended(who: str, features: RevenueFeatures, past: _Rows, asked: _Rows) -> None:
+    """Warn of series that ended long before the others: theirs would be a guess."""
+    newest = past.dates.groupby(past.series).max()
+    most = max(_FOUR_WEEKS, 3 * period_days(features.freq_))
+    old = newest[(newest.max() - newest).dt.days > most]
+    old = old[old.index.isin(asked.series)]
+    if len(old):
+        warnings.warn(
+            f"{who}: revenue of each series should reach to about the newest date, "
+            f"{newest.max():%Y-%m-%d}, that of {len(old)} of {asked.series.nunique()} series ends "
+            f"more than {most} days before it ({_listed(old.index)}; the last on "
+            f"{old.max():%Y-%m-%d}), and their windows are old or empty; give `future` without "
+            "those that are closed, and add what was observed of the others with `update`.",
+            HorizonWarning,
+            stacklevel=3,
+        )
+
+
+def _listed(names: Any) -> str:
+    """Name the first few of many."""
+    shown = ", ".join(repr(name) for name in list(names)[:_SHOWN])
+    return f"{shown}, ..." if len(names) > _SHOWN else shown
+
+
+def _sizes(rows: _Rows) -> dict[Any, float]:
+    """Return the mean size of revenue of each series."""
+    sizes: dict[Any, float] = rows.revenue.abs().groupby(rows.series).mean().to_dict()
+    return sizes
 
 
 def _rolling_errors(
-    who: str,
-    pipe: Any,
-    features: RevenueFeatures,
-    table: pd.DataFrame,
-    periods: int,
-    n_origins: int,
-) -> list[np.ndarray]:
-    """Return sizes of errors of projections made from earlier dates, in units of their series."""
-    roles = features.roles_
-    dates = pd.to_datetime(table[roles["date"]])
-    distinct = np.sort(dates.unique())
+    who: str, pipe: Any, features: RevenueFeatures, past: _Rows, periods: int, n_origins: int
+) -> pd.DataFrame:
+    """Return sizes of errors of projections made from earlier dates.
+
+    The columns are the origin, the series, the error and the size of the revenue of the series
+    before the origin.
+    """
+    distinct = np.sort(past.dates.unique())
     if len(distinct) < (n_origins + 2) * periods:
         raise DataError(
             f"{who}: {n_origins} rolling origins of {periods} periods need at least "
             f"{(n_origins + 2) * periods} dates, found {len(distinct)}; use fewer `n_origins` or "
             "`periods`, or keep more history.",
             rule="history",
-            n_rows=len(table),
+            n_rows=len(past.table),
         )
+    roles = features.roles_
+    outcomes = [roles[role] for role in ("revenue", "customers") if role in roles]
     errors = []
     for origin in range(n_origins, 0, -1):
         begin = distinct[len(distinct) - origin * periods]
-        last = len(distinct) - (origin - 1) * periods - 1
-        train = (dates < begin).to_numpy()
-        test = ((dates >= begin) & (dates <= distinct[last])).to_numpy()
+        last = distinct[len(distinct) - (origin - 1) * periods - 1]
+        train = past.where(past.dates < begin)
+        test = past.where((past.dates >= begin) & (past.dates <= last))
         fitted = clone(pipe)
         with warnings.catch_warnings():
             # the rows of the future were told of already
             warnings.simplefilter("ignore", HorizonWarning)
-            fitted.fit(table[train], table.loc[train, roles["revenue"]])
-            asked = table[test].drop(
-                columns=[roles[r] for r in ("revenue", "customers") if r in roles]
-            )
-            predicted = np.asarray(fitted.predict(asked), dtype=float)
-        size = _sizes(table[train], roles)
-        keys = asked[roles["series"]] if "series" in roles else pd.Series(0, index=asked.index)
-        scale = keys.map(size.to_dict()).to_numpy(dtype=float)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = np.abs(table.loc[test, roles["revenue"]].to_numpy() - predicted) / scale
-        errors.append(found[np.isfinite(found)])
-    return errors
+            fitted.fit(train.table, train.revenue)
+            predicted = fitted.predict(test.table.drop(columns=outcomes, errors="ignore"))
+        found = {
+            "origin": origin,
+            "series": test.series,
+            "error": (test.revenue - np.asarray(predicted, dtype=float)).abs(),
+            "size": test.series.map(_sizes(train)).astype(float),
+        }
+        errors.append(pd.DataFrame(found))
+    return pd.concat(errors)
+
+
+def _half_widths(
+    who: str, errors: pd.DataFrame, past: _Rows, asked: _Rows, coverage: float
+) -> np.ndarray:
+    """Return half the width of the interval of each row that is asked for.
+
+    Errors are pooled over the series in units of the size of each; a series that never earned
+    anything has no such unit, and gets an interval of its own errors.
+    """
+    sizes = _sizes(past)
+    pooled = errors[errors["size"] > 0]
+    pooled = pooled.assign(error=pooled["error"] / pooled["size"])
+    size = asked.series.map(sizes).to_numpy(dtype=float)
+    half: np.ndarray = size * _half_width(_by_origin(pooled), coverage)
+    idle = pd.Index(asked.series[size == 0].unique())
+    for name in idle:
+        own = errors[errors["series"] == name]
+        half[(asked.series == name).to_numpy()] = _half_width(_by_origin(own), coverage)
+    lacking = asked.series[np.isnan(half)].unique()
+    n = asked.series.nunique(dropna=False)
+    if len(idle):
+        warnings.warn(
+            f"{who}: a series should have earned something to be projected, {len(idle)} of {n} "
+            f"series never did ({_listed(idle)}): their intervals are made of their own errors "
+            "alone, and tell nothing of what comes once they earn; give `future` without those "
+            "that are closed.",
+            DataQualityWarning,
+            stacklevel=3,
+        )
+    if len(lacking):
+        warnings.warn(
+            f"{who}: an interval needs errors of the past, for {len(lacking)} of {n} series there "
+            f"are none ({_listed(lacking)}), and their intervals are missing; fit the pipeline on "
+            "rows of these series that reach into the last "
+            f"{errors['origin'].nunique()} origins, or give `future` without them.",
+            DataQualityWarning,
+            stacklevel=3,
+        )
+    return half
+
+
+def _by_origin(errors: pd.DataFrame) -> list[np.ndarray]:
+    finite = errors[np.isfinite(errors["error"])]
+    return [group.to_numpy() for _, group in finite.groupby("origin")["error"]]
 
 
 def _half_width(errors: Sequence[np.ndarray], coverage: float) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -53,15 +52,6 @@ def check_weights(stage: str, value: Any) -> None:
     weights = {**WEIGHTS, **value}.values()
     if not all(is_number(w) and math.isfinite(w) for w in weights) or not any(weights):
         raise fail(stage, "weights", must, value)
-
-
-def check_zone(stage: str, value: Any) -> None:
-    """Require the name of a time zone."""
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, AttributeError, OSError):
-        must = "the name of a time zone, such as 'UTC' or 'Europe/Berlin'"
-        raise fail(stage, "tz", must, value) from None
 
 
 def check_kinds(stage: str, roles: Mapping[str, str], kinds: Mapping[str, str]) -> None:

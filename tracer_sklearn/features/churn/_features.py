@@ -18,6 +18,7 @@ from tracer_sklearn._params import (
     check_column,
     check_date,
     check_real,
+    check_zone,
     fail,
 )
 from tracer_sklearn._statistics import finite_values, median_of, quantiles
@@ -36,7 +37,6 @@ from tracer_sklearn.features.churn._checks import (
     check_hierarchy,
     check_kinds,
     check_weights,
-    check_zone,
     warn_of_dates,
     warn_of_plans,
 )

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 import warnings
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tracer_sklearn._params import check_choice, check_column, check_integer, check_real, fail
+from tracer_sklearn._params import (
+    check_choice,
+    check_column,
+    check_integer,
+    check_real,
+    check_zone,
+    fail,
+)
 from tracer_sklearn.exceptions import DataQualityWarning, SchemaError
 from tracer_sklearn.features.price import _names
 
@@ -55,11 +61,7 @@ def check_parameters(who: str, given: Mapping[str, Any]) -> None:
         check_real(who, "prior_elasticity", given["prior_elasticity"])
     for parameter, choices in _CHOICES.items():
         check_choice(who, parameter, given[parameter], choices)
-    try:
-        zoneinfo.ZoneInfo(given["tz"])
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, AttributeError, OSError):
-        zone = "the name of a time zone, such as 'UTC' or 'Europe/Berlin'"
-        raise fail(who, "tz", zone, given["tz"]) from None
+    check_zone(who, given["tz"])
 
 
 def check_kinds(

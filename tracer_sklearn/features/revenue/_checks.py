@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import warnings
-import zoneinfo
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tracer_sklearn._params import check_choice, check_column, check_integer, fail
+from tracer_sklearn._params import check_choice, check_column, check_integer, check_zone, fail
 from tracer_sklearn.exceptions import DataQualityWarning, SchemaError
 from tracer_sklearn.features.revenue._calendar import holiday_days
 
@@ -66,11 +65,7 @@ def check_parameters(stage: str, parameters: Mapping[str, Any]) -> None:
         holiday_days(holidays, stage)
     if parameters["keep_last_days"] is not None:
         check_integer(stage, "keep_last_days", parameters["keep_last_days"], low=1)
-    try:
-        zoneinfo.ZoneInfo(parameters["tz"])
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, TypeError, AttributeError, OSError):
-        must = "the name of a time zone, such as 'UTC' or 'Europe/Berlin'"
-        raise fail(stage, "tz", must, parameters["tz"]) from None
+    check_zone(stage, parameters["tz"])
 
 
 def _check_days(stage: str, parameter: str, value: Any, *, least: int) -> None:

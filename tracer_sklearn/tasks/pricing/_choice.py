@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tracer_sklearn.exceptions import ParameterError
 from tracer_sklearn.tasks.pricing._reading import Prices
 
 Objective = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -110,6 +111,7 @@ def choose(
     codes: np.ndarray,
     prices: Prices,
     elasticity: np.ndarray,
+    complete: np.ndarray,
     min_price_levels: int,
     risk: str,
 ) -> Choice:
@@ -121,6 +123,8 @@ def choose(
         From `candidates`.
     values : ndarray of shape (1 + n_draws, n_candidates, n_rows)
         What each candidate earns: by the fit to all rows, then by each bootstrap draw.
+    complete : ndarray of bool of shape (n_rows,)
+        Whether a row has what an answer needs.
     risk : {"mean", "lower"}
         What is maximised: the mean over the draws, or the lower tenth of the gain.
     """
@@ -139,7 +143,7 @@ def choose(
     seen = (chosen >= prices.least[codes] - room) & (chosen <= prices.most[codes] + room)
     status[~seen] = "extrapolation"
     status[~(elasticity < _FLAT)] = "nonnegative_elasticity"
-    status[~(low <= high)] = "extrapolation"
+    status[~(low <= high) | ~complete | np.isnan(target[0])] = "extrapolation"
     status[prices.n_levels[codes] < min_price_levels] = "insufficient_variation"
     best = np.where(status == "ok", best, 0)
 
@@ -160,6 +164,37 @@ def choose(
         lift_low=np.quantile(gains, LOW, axis=0) if sure else nothing,
         lift_high=np.quantile(gains, HIGH, axis=0) if sure else nothing,
     )
+
+
+def earned(
+    who: str, objective: Any, prices: np.ndarray, quantity: np.ndarray, costs: np.ndarray
+) -> np.ndarray:
+    """Return what quantities at prices earn: arrays of shape (n_candidates, n_rows)."""
+    values: np.ndarray
+    if not callable(objective):
+        values = (prices if objective == "revenue" else prices - costs) * quantity
+        return values
+    values = objective(prices, quantity, np.broadcast_to(costs, prices.shape))
+    values = np.asarray(values, dtype=float)
+    if values.shape != prices.shape:
+        raise ParameterError(
+            f"{who}: `objective` must return one value for each price, got shape "
+            f"{values.shape} for {prices.shape}; compute it element by element.",
+            stage=who,
+            parameter="objective",
+            value=objective,
+        )
+    return values
+
+
+def interval(quantities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the expected quantity and a 90 % interval, from a fit and its draws."""
+    if len(quantities) == 1:
+        nothing = np.full(quantities.shape[1:], np.nan)
+        return quantities[0], nothing, nothing
+    draws = quantities[1:]
+    low, high = np.quantile(draws, [LOW, HIGH], axis=0)
+    return draws.mean(axis=0), low, high
 
 
 def arc_elasticity(tried: np.ndarray, quantity: np.ndarray) -> np.ndarray:

@@ -197,7 +197,7 @@ def elasticity_report(
     SchemaError
         If a column is missing or holds no numbers.
     DataError
-        If no price varies within a product.
+        If no row is usable, or no price varies within a product.
 
     Notes
     -----
@@ -235,6 +235,8 @@ def elasticity_report(
         "date_column": date_column,
     }.items():
         check_column(_WHO, name, column)
+    if price_column == quantity_column:
+        raise fail(_WHO, "quantity_column", "another column than `price_column`", quantity_column)
     roles = [product_column, price_column, quantity_column, date_column, *promos]
     entered = enter_rows(X, roles, who=_WHO)
     ids = product_ids(entered, product_column)
@@ -249,8 +251,15 @@ def elasticity_report(
     product = ids.rank("dense").fill_null(0).to_numpy()
     order = order[np.lexsort((days[order], product[order]))]
     product = np.unique(product[order], return_inverse=True)[1]
+    if not len(order):
+        raise DataError(
+            f"{_WHO}: X must have rows with a product, a date, a price and a quantity above 0, "
+            f"found none in {len(usable)}; check the columns.",
+            rule="positive",
+            n_rows=len(usable),
+        )
     panel = _Panel(product, days[order], np.log(price[order]), np.log(sold[order]))
-    if not len(order) or panel.within(panel.x).std() <= 1e-12:
+    if panel.within(panel.x).std() <= 1e-12:
         raise DataError(
             f"{_WHO}: the price of some product must vary over rows with a positive quantity, it "
             f"varies in none of {len(set(product.tolist()))} products; add dates with other "

@@ -8,14 +8,19 @@ import numpy as np
 import polars as pl
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    _num_samples,
+    check_is_fitted,
+    column_or_1d,
+)
 
 from tracer_sklearn._frame import Entered, enter_target
 from tracer_sklearn._params import fail
-from tracer_sklearn.exceptions import DataError, ParameterError
+from tracer_sklearn.exceptions import DataError
 from tracer_sklearn.tasks._containers import frame_in
-from tracer_sklearn.tasks.pricing import _choice
-from tracer_sklearn.tasks.pricing._checks import check_parameters
+from tracer_sklearn.tasks._threads import threads_for
+from tracer_sklearn.tasks.pricing import _checks, _choice
 from tracer_sklearn.tasks.pricing._demand import LogDemand, fit_log_demand
 from tracer_sklearn.tasks.pricing._drawing import draw_response, prices_to_draw
 from tracer_sklearn.tasks.pricing._models import FittedModel, fit_model, resampled
@@ -125,7 +130,8 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
     themselves are computed once. ``status`` is ``ok``, or the reason to keep the price:
 
     - ``insufficient_variation``: fewer than ``min_price_levels`` prices in training;
-    - ``extrapolation``: the bounds exclude every price, or the best price was never near;
+    - ``extrapolation``: the bounds exclude every price, the best price was never near, or the
+      row lacks a price, a date or a cost (with a warning);
     - ``nonnegative_elasticity``: demand does not fall with the price;
     - ``at_bound``: the best price is a bound, so that it may lie anywhere beyond.
 
@@ -249,7 +255,10 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
             "price": self.price_column,
             "date": self.date_column,
         }
-        self._model: FittedModel | None = fit_model(estimator, X, quantity, draws, rng, roles=roles)
+        with threads_for(len(quantity)):
+            self._model: FittedModel | None = fit_model(
+                estimator, X, quantity, draws, rng, roles=roles
+            )
         self.estimator_ = self._model.estimator
         self.demand_: LogDemand | None = None
         self._draws: list[LogDemand] = []
@@ -310,11 +319,11 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
         """
         check_is_fitted(self, "products_")
         if self._model is not None:
-            return self._model.predict(X)
+            with threads_for(_num_samples(X)):
+                return self._model.predict(X)
         entered = self._enter(X)
-        predicted: np.ndarray = self._closed(entered, self._current(entered)[None], [self.demand_])[
-            0, 0
-        ]
+        answers = self._closed(entered, self._current(entered)[None], [self.demand_])
+        predicted: np.ndarray = answers[0, 0]
         return predicted
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -336,7 +345,7 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
         """
         predicted = self.predict(X)
         sold = self._target(y, len(predicted))
-        weights = np.ones(len(sold)) if sample_weight is None else np.asarray(sample_weight)
+        weights = _check_sample_weight(sample_weight, sold)
         total = float((weights * np.abs(sold)).sum())
         return -float((weights * np.abs(sold - predicted)).sum()) / total if total else float("nan")
 
@@ -356,15 +365,20 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
             ``row`` (its number in X), the product, ``price``, ``q`` with its 90 % interval
             ``q_lo`` and ``q_hi``, ``revenue`` and, with a cost column, ``profit``. In the library
             of X; pandas for arrays.
+
+        Warns
+        -----
+        DataQualityWarning
+            If prices lie further beyond those of a product in training than ``max_change``.
         """
         check_is_fitted(self, "products_")
         entered = self._enter(X)
-        asked = np.asarray(prices, dtype=float).ravel()
-        if not len(asked) or not (np.isfinite(asked) & (asked > 0)).all():
-            raise fail(self._name, "prices", "one or more finite prices above 0", prices)
+        asked = _checks.asked_prices(self._name, prices)
         tried = np.repeat(asked[:, None], entered.n_rows, axis=1)
+        codes = codes_of(product_ids(entered, self.product_column), self.products_)
+        _checks.warn_of_far_prices(self._name, tried, codes, self._prices, self.max_change)
         quantities = self._quantities(entered, tried)
-        quantity, low, high = _interval(quantities)
+        quantity, low, high = _choice.interval(quantities)
         rows = np.repeat(np.arange(entered.n_rows), len(asked))
         columns = {"row": pl.Series(rows)}
         if self.product_column is not None:
@@ -397,6 +411,11 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
             ``profit_...``; ``lift`` of the objective with its 90 % interval ``lift_lo`` and
             ``lift_hi``; ``elasticity`` with ``elasticity_se``; ``n_price_levels``; ``status``. In
             the library of X, with its index; pandas for arrays.
+
+        Warns
+        -----
+        DataQualityWarning
+            If rows have no price above 0, no date or, for ``"profit"``, no cost.
         """
         check_is_fitted(self, "products_")
         self._check_params()
@@ -404,13 +423,19 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
         ids = product_ids(entered, self.product_column)
         codes = codes_of(ids, self.products_)
         current = self._current(entered)
+        costs = self._costs(entered)
+        needed = {"a price above 0": current, "a date": self._days(entered)}
+        if self.objective == "profit":
+            needed["a unit cost"] = costs
+        complete = _checks.warn_of_gaps(self._name, needed)
         low, high = _choice.price_limits(
             current, codes, ids.to_list(), self._prices, self.bounds, self.max_change
         )
         tried = _choice.candidates(current, low, high, self.grid, self.price_endings)
         quantities = self._quantities(entered, tried)
-        costs = self._costs(entered)
-        values = np.stack([self._earned(tried, q, costs) for q in quantities])
+        values = np.stack(
+            [_choice.earned(self._name, self.objective, tried, q, costs) for q in quantities]
+        )
         slopes = self._elasticities(codes, tried, quantities)
         choice = _choice.choose(
             tried,
@@ -420,6 +445,7 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
             codes=codes,
             prices=self._prices,
             elasticity=slopes[0],
+            complete=complete,
             min_price_levels=self.min_price_levels,
             risk=self.risk,
         )
@@ -478,7 +504,9 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
         Raises
         ------
         ParameterError
-            If X has no row of the product.
+            If X has no row of the product, or `prices` or `ax` is illegal.
+        DataError
+            If the row has no price above 0 and no `prices` are given.
         MissingDependencyError
             If matplotlib is not installed.
         """
@@ -488,7 +516,8 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
         wanted = (ids[-1] if ids else None) if key is None else key
         mine = [row for row, product in enumerate(ids) if product == wanted]
         if not mine:
-            raise fail(self._name, "key", "a product of X", key, "give one that X has rows of")
+            must = f"a product of X, which has {len(ids)} rows"
+            raise fail(self._name, "key", must, key, f"give one of them, as in {ids[-1:]!r}")
         row = take_row(entered, mine[-1])
         advice = as_polars(self.recommend(row)).row(0, named=True)
         asked = prices_to_draw(advice, self.grid) if prices is None else prices
@@ -532,22 +561,27 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
             return np.full(entered.n_rows, np.nan)
         return numbers(entered, self.cost_column, who=self._name)
 
+    def _days(self, entered: Entered) -> np.ndarray:
+        if self.date_column is None:
+            return np.zeros(entered.n_rows)
+        return days_of(entered, self.date_column, who=self._name)
+
     def _quantities(self, entered: Entered, tried: np.ndarray) -> np.ndarray:
         """Return quantities of shape (1 + n_draws, n_prices, n_rows), none below 0."""
         if self._model is None:
             return self._closed(entered, tried, [self.demand_, *self._draws])
-        at = [self._model.quantities(at_price(entered, self.price_column, p)) for p in tried]
+        if not entered.n_rows:  # which few models take
+            return np.empty((1 + len(self._model.refits), *tried.shape))
+        with threads_for(entered.n_rows):
+            at = [self._model.quantities(at_price(entered, self.price_column, p)) for p in tried]
         sold: np.ndarray = np.maximum(np.stack(at, axis=1), 0.0)
         return sold
 
     def _closed(self, entered: Entered, tried: np.ndarray, fits: list[Any]) -> np.ndarray:
-        ids = product_ids(entered, self.product_column)
-        codes = np.broadcast_to(codes_of(ids, self.products_), tried.shape)
-        days = np.zeros(entered.n_rows)
-        if self.date_column is not None:
-            days = days_of(entered, self.date_column, who=self._name)
-        days = np.broadcast_to(days, tried.shape).ravel()
-        flat = codes.ravel(), tried.ravel(), days
+        codes = codes_of(product_ids(entered, self.product_column), self.products_)
+        codes = np.broadcast_to(codes, tried.shape)
+        days = np.broadcast_to(self._days(entered), tried.shape)
+        flat = codes.ravel(), tried.ravel(), days.ravel()
         return np.stack([fit.quantity(*flat).reshape(tried.shape) for fit in fits])
 
     def _elasticities(
@@ -558,34 +592,8 @@ class PriceOptimizer(MetaEstimatorMixin, RegressorMixin, BaseEstimator):  # type
             return np.stack([fit.elasticity(codes, tried[0]) for fit in fits])
         return _choice.arc_elasticity(tried, quantities)
 
-    def _earned(self, prices: np.ndarray, quantity: np.ndarray, costs: np.ndarray) -> np.ndarray:
-        earned: np.ndarray
-        if not callable(self.objective):
-            earned = (prices if self.objective == "revenue" else prices - costs) * quantity
-            return earned
-        unit_costs = np.broadcast_to(costs, prices.shape)
-        earned = np.asarray(self.objective(prices, quantity, unit_costs), dtype=float)
-        if earned.shape != prices.shape:
-            raise ParameterError(
-                f"{self._name}: `objective` must return one value for each price, got shape "
-                f"{earned.shape} for {prices.shape}; compute it element by element.",
-                stage=self._name,
-                parameter="objective",
-                value=self.objective,
-            )
-        return earned
-
     def _check_params(self) -> None:
-        check_parameters(self._name, self.get_params(deep=False))
-
-
-def _interval(quantities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    if len(quantities) == 1:
-        nothing = np.full(quantities.shape[1:], np.nan)
-        return quantities[0], nothing, nothing
-    draws = quantities[1:]
-    low, high = np.quantile(draws, [_choice.LOW, _choice.HIGH], axis=0)
-    return draws.mean(axis=0), low, high
+        _checks.check_parameters(self._name, self.get_params(deep=False))
 
 
 def _library(entered: Entered) -> str:
