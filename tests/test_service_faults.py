@@ -522,7 +522,7 @@ def _large(path: Path, megabytes: int) -> Path:
     header, body = text.split("\n", 1)
     with path.open("w") as file:
         file.write(header + "\n")
-        while file.tell() < megabytes * 1_000_000:
+        while file.tell() + len(body) <= megabytes * 1_000_000:
             file.write(body)
     return path
 
