@@ -479,7 +479,7 @@ def test_any_change_of_a_file_of_bytes_is_found_or_harmless(seed, tmp_path):
 
 
 @pytest.mark.scale
-def test_a_million_entries_are_verified_in_time(tmp_path):
+def test_two_hundred_thousand_entries_are_verified_within_two_minutes(tmp_path):
     with RunStore.open(state_dir=tmp_path) as store:
         trail = AuditTrail.open(store)
         with trail.writing() as writer:
@@ -487,7 +487,9 @@ def test_a_million_entries_are_verified_in_time(tmp_path):
                 writer.append("x", run_id=f"{i}", principal="ana", details={"rows": i})
         began = time.perf_counter()
         assert trail.verify().ok
-        print(f"\nverify: {200_000 / (time.perf_counter() - began):,.0f} entries/s")
+        took = time.perf_counter() - began
+        print(f"\nverify: {200_000 / took:,.0f} entries/s")
+        assert took < 120
 
 
 @pytest.mark.parametrize("limit", [-1, "5", True, 2.5])
