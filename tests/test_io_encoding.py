@@ -246,3 +246,15 @@ def test_detection_of_a_megabyte_takes_less_than_50_ms():
         detect_encoding(data)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.05
+
+
+def test_one_word_in_many_rows_is_much_utf8():
+    data = b"id,name\n" + "1,Müller\n".encode() * 500 + "2,Größe\n".encode("cp1252")
+    frame, report = ts.read_csv(data)
+    assert (report.encoding.name, report.encoding.mixed) == ("utf-8", True)
+    assert set(frame["name"]) == {"Müller", "Größe"}
+
+
+@pytest.mark.parametrize("text", ["1,Łódź żółć\n2,Łódź żółć\n", "Łódź żółć gęś jaźń\nKraków\n"])
+def test_polish_is_not_taken_for_cyrillic(text):
+    assert detect_encoding(text.encode("cp1250")).name == "cp1250"

@@ -398,3 +398,25 @@ def test_the_error_carries_its_parts_through_pickling():
     copy = pickle.loads(pickle.dumps(error))
     assert (copy.path, copy.line, copy.reason) == ("a.csv", 7, "it is cut")
     assert isinstance(copy, ValueError)
+
+
+def test_gzip_that_is_padded_with_zeros():
+    padded = gzip.compress(b"a,b\n1,2\n") + bytes(512)
+    assert ts.read_csv(padded).frame.to_dict("list") == {"a": [1], "b": [2]}
+    with pytest.raises(ts.IngestionError, match="damaged"):
+        ts.read_csv(padded + b"x")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<html><table><tr><td>1</td></tr></table></html>",
+        b'\xef\xbb\xbf\n<?xml version="1.0"?><rows/>',
+        b"<!DOCTYPE html>\n<html></html>",
+        lzma.compress(b"a,b\n1,2\n", lzma.FORMAT_ALONE),
+    ],
+    ids=["html", "xml", "doctype", "lzma"],
+)
+def test_what_is_no_table_of_text_is_refused(data):
+    with pytest.raises(ts.IngestionError, match="export the table as CSV"):
+        ts.read_csv(data)

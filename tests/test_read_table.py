@@ -259,3 +259,19 @@ def test_options_of_text_are_for_text():
 def test_read_csv_says_who_reads_them(kind):
     with pytest.raises(ts.IngestionError, match="`read_table`"):
         ts.read_csv(BINARY[kind])
+
+
+@pytest.mark.parametrize("data", [b'{"a": 1}\n{"a": 2}\n', b'[{"a": 1}]', b' {"a": 1}'])
+def test_read_csv_makes_no_column_of_json(data):
+    with pytest.raises(ts.IngestionError, match="`read_table`"):
+        ts.read_csv(data)
+
+
+def test_blank_lines_of_json_are_counted():
+    lines = ts.read_table(b'\n{"a": 1}\n \t\n\n{"a": 2}\n').report.lines
+    assert (lines.total, lines.rows, lines.blank) == (5, 2, 3)
+
+
+def test_integers_of_json_that_no_type_holds_are_named():
+    with pytest.raises(ts.IngestionError, match="column 'id' holds integers of more than 64 bits"):
+        ts.read_table(b'{"id": 1}\n{"id": 9223372036854775808}\n')

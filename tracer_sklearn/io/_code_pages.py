@@ -10,6 +10,7 @@ better: four in five files that are not UTF-8 are CP1252, and a few names decide
 from __future__ import annotations
 
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -92,7 +93,7 @@ class Words:
     """
 
     def __init__(self) -> None:
-        self._words: dict[bytes, None] = {}
+        self._words: Counter[bytes] = Counter()
         self._seen = self._bytes = 0
         self._counts = np.zeros(256, dtype=np.int64)
 
@@ -115,7 +116,7 @@ class Words:
         if not self.enough:
             self._seen += 1
             self._bytes += len(word) * (word not in self._words)
-            self._words[word] = None
+            self._words[word] += 1
 
     @property
     def enough(self) -> bool:
@@ -128,8 +129,11 @@ class Words:
 
     def verdict(self) -> Verdict:
         """Decide the code page, or that the text is UTF-8 but for some bytes."""
-        share = sum(map(_is_utf8, self._words)) / max(1, len(self._words))
-        if share > _MOSTLY_UTF8:
+        valid = [word for word in self._words if _is_utf8(word)]
+        share = len(valid) / max(1, len(self._words))
+        # one name in many rows is one word
+        seen = sum(self._words[word] for word in valid) / max(1, self._seen)
+        if (share := max(share, seen)) > _MOSTLY_UTF8:
             return Verdict("utf-8", round(share, 3), "cp1252", "UTF-8, and bytes of CP1252 in it")
         text = b"\n" + b"\n".join(self._words) + b"\n"
         letters = bytes((np.flatnonzero(self._counts[128:]) + 128).tolist())
@@ -170,6 +174,8 @@ def _ranked(text: bytes, candidates: tuple[str, ...]) -> dict[str, float]:
 
 _BEYOND_LATIN = re.compile(r"[\u0370-\u1dff\u2e80-\ufaff]")
 _IN_A_RUN = re.compile(r"[\u0370-\u1dff\u2e80-\ufaff]{2,}")
+_LATIN_WITHIN = re.compile(r"[\u0370-\u052f][A-Za-z]|[A-Za-z][\u0370-\u052f]")
+_CONTROL = re.compile(r"[\u0080-\u009f]")
 _BESIDE_LATIN = re.compile(
     r"[A-Za-z][\u0370-\u1dff\u2e80-\ufaff]|[\u0370-\u1dff\u2e80-\ufaff][A-Za-z]"
 )
@@ -188,6 +194,9 @@ def _other_script(text: bytes) -> Verdict | None:
     fitting = []
     for name, score in _ranked(text, _OTHER_SCRIPTS).items():
         read = text.decode(name, "replace")
+        # no text has control characters, nor Latin letters within Cyrillic and Greek words
+        if _CONTROL.search(read) or len(_LATIN_WITHIN.findall(read)) > 0.02 * len(read):
+            continue
         beyond = len(_BEYOND_LATIN.findall(read))
         in_runs = sum(map(len, _IN_A_RUN.findall(read)))
         beside = len(_BESIDE_LATIN.findall(read))

@@ -23,8 +23,8 @@ _BATCH_ROWS = 65_536
 _DEEPEST = 64  # lists and records in a value of JSON
 
 
-def read_columnar(source: Source, format: Format) -> pa.Table:
-    """Read a table of one of the formats; what cannot be read is an IngestionError."""
+def read_columnar(source: Source, format: Format) -> tuple[pa.Table, int]:
+    """Read a table, and count its blank lines; what cannot be read is an IngestionError."""
     data = source.read()
     if format == "json":
         raise _fault(source, "it is one JSON document", "write one record per line (JSON lines)")
@@ -36,7 +36,11 @@ def read_columnar(source: Source, format: Format) -> pa.Table:
         table.validate(full=True)
     except (pa.ArrowException, OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise _fault(source, f"its {format} data are damaged", "fetch the file again") from error
-    return table
+    return table, _blank_lines(data) if format == "jsonl" else 0
+
+
+def _blank_lines(data: bytes) -> int:
+    return len(re.findall(rb"^[ \t\r]*+\n", data, re.MULTILINE))
 
 
 def _fault(source: Source, reason: str, advice: str, *, line: int | None = None) -> IngestionError:
@@ -157,11 +161,16 @@ def _json_lines(data: bytes, source: Source) -> pa.Table:
             reason = f"values are nested more than {_DEEPEST} deep"
             raise _fault(source, reason, "flatten the records", line=line)
     try:
-        return pl.read_ndjson(io.BytesIO(data), infer_schema_length=None).to_arrow()
+        frame = pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
     except pl.exceptions.PolarsError as error:
         bad = _first_bad_line(data)
         reason = "the records do not make one table" if bad is None else "the line is no record"
         raise _fault(source, reason, "mend the line", line=bad) from error
+    for name, dtype in frame.schema.items():
+        if dtype in (pl.Int128, pl.UInt128):
+            reason = f"column {name!r} holds integers of more than 64 bits"
+            raise _fault(source, reason, "write them as text")
+    return frame.to_arrow()
 
 
 def _depth(text: bytes) -> int:

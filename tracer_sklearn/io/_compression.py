@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import re
@@ -37,11 +38,14 @@ _FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"Rar!\x1a\x07", "a RAR archive"),
     (b"\x1f\x9d", "compressed by Unix compress"),
     (b"\x04\x22\x4d\x18", "compressed by lz4"),
+    (b"\x5d\x00\x00", "compressed by lzma, the format before xz"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"\x7fELF", "a program"),
 )
+
+_MARKUP = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|table|meta|\?xml)\b", re.IGNORECASE)
 
 # A directory of members is held in memory; an honest one of a single member is 100 bytes.
 _LARGEST_ZIP_DIRECTORY = 1 << 20
@@ -65,6 +69,8 @@ def foreign_kind(head: bytes) -> str:
     for signature, kind in _FOREIGN:
         if head.startswith(signature):
             return kind
+    if _MARKUP.match(head):  # what many programs export as .xls
+        return "a web page or XML"
     return "a tar archive" if head[257:262] == b"ustar" else ""
 
 
@@ -92,6 +98,8 @@ def decompressor(raw: io.RawIOBase, compression: Compression, name: str) -> Read
     match compression:
         case "none":
             return lambda n: raw.read(n) or b""
+        case "gzip":  # Arrow takes the zeros that tapes and transfers pad it with for damage
+            return gzip.GzipFile(fileobj=raw, mode="rb").read
         case "xz":
             return _xz(raw)
         case "zip":

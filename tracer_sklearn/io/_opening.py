@@ -117,7 +117,7 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         encoding, once for its rows.
     """
     began = time.perf_counter()
-    if (found := source.format()) in ("parquet", "arrow"):
+    if (found := source.format()) != "text":
         raise IngestionError.from_reason(
             source.name, f"it is a file of {found}, not text", "read it with `read_table`"
         )

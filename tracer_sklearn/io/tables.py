@@ -138,7 +138,7 @@ def _stored(source: Source, question: Asked) -> tuple[pl.DataFrame, IngestionRep
     """Read a format that says its own types; text may still have to be parsed."""
     began = time.perf_counter()
     format = source.format()
-    table = read_columnar(source, format)
+    table, blank = read_columnar(source, format)
     originals = table.column_names
     table = table.rename_columns(unique_names(originals))
     found = pl.DataFrame(pl.from_arrow(table))
@@ -165,7 +165,7 @@ def _stored(source: Source, question: Asked) -> tuple[pl.DataFrame, IngestionRep
         compression=source.compression,
         format=format,
         checksum=source.checksum(),
-        lines=LineReport(total=found.height, rows=found.height),
+        lines=LineReport(total=found.height + blank, rows=found.height, blank=blank),
         columns=columns,
         memory_before=before,
         memory_after=min(before, after),
