@@ -358,3 +358,10 @@ def test_parsing_and_reducing_a_customer_file_saves_half_the_memory():
     share = made.memory_usage(deep=True).sum() / typed.memory_usage(deep=True).sum()
     assert share < 0.5
     assert nw.from_native(made).schema["since"] == nw.Datetime
+
+
+def test_fractions_among_whole_numbers_are_outside() -> None:
+    reducer = DtypeReducer().fit(pd.DataFrame({"visits": [1, 2, 3]}))
+    later = pl.DataFrame({"visits": [1.5, 2.0, None, float("nan"), 300.0, float("inf")]})
+    assert reducer.report(later).loc["visits", "outside"] == 3
+    assert reducer.transform(later)["visits"].to_list()[:3] == [1.5, 2.0, None]

@@ -144,6 +144,10 @@ class DtypeReducer(Stage):
             if learnt in BOUNDS and dtype.is_integer():
                 low, high = BOUNDS[learnt]
                 outside = ((column < low) | (column > high)).sum()
+            elif learnt in BOUNDS and dtype.is_float():
+                low, high = BOUNDS[learnt]
+                lies_out = (column < low) | (column > high) | (column != column.round(0))
+                outside = (lies_out & ~column.is_nan()).sum()
             elif learnt == "float32" and dtype == nw.Float64:
                 # NaN and infinities are the same in four bytes
                 kept = nw.when(column.abs() <= _LARGEST_32).then(column)
