@@ -12,7 +12,7 @@ import pytest
 from tracer_sklearn.exceptions import ParameterError, RunError
 from tracer_sklearn.service import DataPipeline, PipelineOrchestrator, RunStore
 from tracer_sklearn.service.config import PipelineConfig
-from tracer_sklearn.service.requests import requested
+from tracer_sklearn.service.requests import configured, requested
 
 
 def task(file_path: Any, *, config: dict[str, Any] | None = None, **more: Any) -> Any:
@@ -131,3 +131,10 @@ def test_an_orchestrator_that_is_not_started_says_so(source: Path) -> None:
         ):
             with pytest.raises(RunError, match="it must be started, it is not; call `start` first"):
                 call()
+
+
+@pytest.mark.parametrize("wrong", [5, [], "x", {1: 2}])
+def test_options_are_named(wrong):
+    for parameter in ("config", "preprocessing_config"):
+        with pytest.raises(ParameterError, match=f"`{parameter}` must be a mapping of options"):
+            configured(PipelineConfig(), **{parameter: wrong})

@@ -422,3 +422,52 @@ def test_a_missing_extra_column_is_an_error(file, tmp_path):
     failure = outcome_of(file, tmp_path / "a", extra_columns=["customer_ids"]).error
     assert (failure.category, failure.type) == ("compatibility", "SchemaError")
     assert "customer_ids" in failure.message
+
+
+@pytest.mark.parametrize("name", ["total_value", "support_tickets", "feature_usage_count"])
+def test_an_empty_column_says_nothing_of_its_kind(customers, tmp_path, name):
+    source = tmp_path / "customers.csv"
+    customers.assign(**{name: None}).to_csv(source, index=False)
+    outcome = outcome_of(source, tmp_path / "run")
+    assert outcome.error is None
+
+
+def test_a_file_without_rows_is_scored_to_none(customers, file, tmp_path):
+    trained = outcome_of(file, tmp_path / "a", target_column="churned", model="linear", n_splits=2)
+    source = tmp_path / "none.csv"
+    customers.head(0).drop(columns="churned").to_csv(source, index=False)
+    outcome = outcome_of(source, tmp_path / "run", fitted=trained.pipeline_path)
+    assert outcome.error is None
+    data = data_of(outcome)
+    assert data.height == 0
+    assert data.columns[-2:] == ["prediction", "probability"]
+
+
+def test_the_scores_are_those_of_the_rows_that_are_kept(customers, tmp_path):
+    source = tmp_path / "gaps.csv"
+    customers.to_csv(source, index=False)
+    outcome = outcome_of(
+        source,
+        tmp_path / "run",
+        target_column="churned",
+        model="linear",
+        n_splits=2,
+        preprocessing_config={"missing_value_strategy": "drop"},
+    )
+    assert outcome.preprocessing.rows_dropped
+    assert outcome.training.rows_in == data_of(outcome).height
+
+
+def test_a_mistyped_target_is_told_what_there_is(file, tmp_path):
+    error = outcome_of(file, tmp_path / "run", target_column="churnd").error
+    assert error.type == "SchemaError"
+    assert "'churned'" in error.message
+
+
+def test_a_file_of_another_kind_is_not_scored(fitted, tmp_path):
+    source = tmp_path / "other.csv"
+    source.write_text("a,b,c\n1,2,3\n")
+    error = outcome_of(source, tmp_path / "run", fitted=fitted[1]).error
+    assert error.type == "SchemaError"
+    assert "last_activity_date" in error.message
+    assert "'a'" in error.message

@@ -157,7 +157,8 @@ class AuditTrail:
                 "its last entry was made with another one",
                 "put back the file audit.key, or set TRACER_AUDIT_KEY to the key",
             )
-        if last is None:
+        # where runs are known, a trail without entries was emptied: it is not begun again
+        if last is None and not store.count():
             trail._anchor.begin()
         if store.put_aside:
             names = ", ".join(path.name for path in store.put_aside)

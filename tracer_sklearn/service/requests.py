@@ -47,16 +47,23 @@ def configured(
     if isinstance(config, PipelineConfig):
         chosen = config
     elif config is not None:
-        chosen = PipelineConfig(**{**_given(default), **config})
+        chosen = PipelineConfig(**{**_given(default), **_named("config", config)})
     changes: dict[str, Any] = {}
     if preprocessing_config is not None:
         given = preprocessing_config
         if not isinstance(given, PreprocessingConfig):
-            given = PreprocessingConfig(**given)
+            given = PreprocessingConfig(**_named("preprocessing_config", given))
         changes["preprocessing_config"] = given
     if target_column is not None:
         changes["target_column"] = target_column
     return PipelineConfig(**{**_given(chosen), **changes}) if changes else chosen
+
+
+def _named(parameter: str, options: Any) -> Mapping[str, Any]:
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        must = "a mapping of options by name"
+        raise fail("DataPipeline", parameter, must, options, 'write {"scaling_method": "robust"}')
+    return options
 
 
 def _given(config: PipelineConfig) -> dict[str, Any]:

@@ -92,7 +92,9 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
     estimator = None if config.target_column is None else model_for(job.blueprint, config)
     pipeline = pipeline_for(job.blueprint, config, estimator)
     if read.report.dialect is not None:  # text: how it was read is frozen in the pipeline
-        formats = {n: f for n, f in read.report.formats_.items() if n in read.X.columns}
+        # an empty column says nothing of how a later file writes it
+        held = [s.name for s in read.X if s.null_count() < rows]
+        formats = {n: f for n, f in read.report.formats_.items() if n in held}
         pipeline.set_params(parse__formats=formats)
     steps = dict(pipeline.steps)
     X: Any = read.X
@@ -124,12 +126,15 @@ def _fit(job: Job, recorder: Recorder, known: dict[str, Any]) -> None:
     outcome = None if y is None else (y[places] if places is not None else y)
     if estimator is not None and y is not None:
         with recorder.stage("training") as found:
-            folds = folds_for(parsed, job.blueprint, config)
+            assert outcome is not None
+            folds = folds_for(_rows(parsed, places), job.blueprint, config)
             found |= {"model": type(estimator).__name__, "folds": folds.name}
-            found |= {"rows_in": len(y), "warnings": folds.warnings, "positive_label": positive}
+            found |= {"rows_in": len(outcome), "warnings": folds.warnings}
+            found["positive_label"] = positive
             # two pools of threads on few cores wait for one another, ten times as long
             with threadpool_limits(limits=1, user_api="openmp"):
-                found["scores"] = scores_of(clone(pipeline), read.X, y, folds, job.blueprint)
+                rated = _rows(read.X, places)
+                found["scores"] = scores_of(clone(pipeline), rated, outcome, folds, job.blueprint)
                 estimator.fit(X, outcome)
         assert config.target_column is not None
         made = made.with_columns(pl.Series(config.target_column, outcome))
@@ -182,12 +187,16 @@ def _read(job: Job, found: dict[str, Any], known: dict[str, Any], fitted: Any = 
     """Read what may be read of the file, and nothing else."""
     config = job.config
     features: list[str] = []
+    present: list[str] = []
 
     def choose(names: list[str]) -> list[str]:
+        present[:] = names
         if fitted is None:
             chosen, read = features_and_target(names, job.blueprint, config)
         else:
             chosen = [name for name in names if name in fitted.feature_names_in_]
+            if not chosen:
+                raise SchemaError.from_missing("DataPipeline", fitted.feature_names_in_, names)
             read = [name for name in names if name in {*chosen, *config.keep_columns}]
         features[:] = chosen
         return read
@@ -212,7 +221,7 @@ def _read(job: Job, found: dict[str, Any], known: dict[str, Any], fitted: Any = 
     if target is not None and target not in frame.columns:
         lost.append(target)
     if lost:
-        raise SchemaError.from_missing("DataPipeline", lost, frame.columns)
+        raise SchemaError.from_missing("DataPipeline", lost, present)
     found |= {"report": report, "rows_in": report.lines.rows, "rows_out": frame.height}
     outcome = None if target is None else frame[target]
     return _Read(frame.select(features), frame.select(config.keep_columns), outcome, report)
@@ -330,9 +339,13 @@ def _check_names(
 
 def _predicted(model: Any, X: pl.DataFrame) -> pl.DataFrame:
     """Put what the model says behind the features."""
-    said = {"prediction": model.predict(X)}
-    if hasattr(model, "predict_proba"):
-        said["probability"] = model.predict_proba(X)[:, 1]
+    if not X.height:  # which few models take
+        said = {"prediction": getattr(model, "classes_", np.empty(0))[:0]}
+        said |= {"probability": np.empty(0)} if hasattr(model, "predict_proba") else {}
+    else:
+        said = {"prediction": model.predict(X)}
+        if hasattr(model, "predict_proba"):
+            said["probability"] = model.predict_proba(X)[:, 1]
     return X.with_columns(pl.Series(name, values) for name, values in said.items())
 
 

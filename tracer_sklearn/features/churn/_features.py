@@ -466,8 +466,8 @@ class ChurnFeatures(Stage):
         self.learned_statistics_["value_tier"] = ["value_edges_"]
         if len(set(self.value_edges_)) < len(self.value_edges_):
             warnings.warn(
-                f"{self._name}: the quartiles of {self.roles_['value']!r} should differ, they are "
-                f"{shown}; tiers between equal quartiles stay empty, consider dropping value_tier.",
+                f"{self._name}: the quartiles of {self.roles_['value']!r} should differ, some are "
+                "equal; tiers between equal quartiles stay empty, consider dropping value_tier.",
                 DataQualityWarning,
                 stacklevel=2,
             )
