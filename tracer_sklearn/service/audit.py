@@ -357,7 +357,7 @@ class AuditTrail:
                 for row in rows:
                     if not walk.passes(row, mark):
                         break
-        return walk.verdict(mark, anchor)
+        return walk.verdict(mark, anchor, self.store.count())
 
 
 class AuditWriter:
