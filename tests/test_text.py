@@ -13,6 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import tracer_sklearn as ts
 from tracer_sklearn._text import (
     ColumnFormat,
     apply_format,
@@ -327,6 +328,24 @@ def test_no_date_begins_with_a_sign(cell, value):
             learnt = learn_format(column(*cells), kind=kind)
             assert learnt.format.kind != "date" or learnt.n_failures == 1
     assert learn_format(column("Jan-2024", "Feb-2024")).format.kind == "date"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["08:05:00", "09:01:05", "10:03:02"],
+        ["08:05:13", "09:01:25", "10:03:42"],
+        ["1:05:09", "10:12:11"],
+        ["24:01:13", "23:02:15"],
+    ],
+)
+def test_times_of_day_are_no_dates(cells):
+    for hints in ({}, {"day_first": True}, {"day_first": False}):
+        learnt = learn_format(column(*cells, name="time"), **hints)
+        assert (learnt.format.kind, learnt.ambiguous) == ("text", ())
+        assert apply_format(column(*cells), learnt.format).to_list() == cells
+    frame, _ = ts.read_csv(f"d,time\n31/01/2024,{cells[0]}\n01/02/2024,{cells[1]}\n".encode())
+    assert frame["time"].tolist() == cells[:2]
 
 
 def test_spans_of_years_are_no_months():

@@ -159,8 +159,8 @@ def templates_of(text: str) -> tuple[list[str], str]:
     (['%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M'], '')
     >>> templates_of("1-Oct-08")
     (['%d-%b-%y'], 'oct')
-    >>> templates_of("-1.5000")
-    ([], '')
+    >>> templates_of("-1.5000"), templates_of("08:05:00")
+    (([], ''), ([], ''))
     """
     if not 6 <= len(text) <= 50 or _SIGNED.match(text):
         return [], ""
@@ -183,8 +183,8 @@ def templates_of(text: str) -> tuple[list[str], str]:
         elif folded in _ALL_MONTH_WORDS and not word:
             word = folded
             shapes.append("b")
-        elif "%" in token or (token[0].isalpha() and folded not in _CONNECTORS):
-            return [], ""
+        elif set(token) & {"%", ":"} or (token[0].isalpha() and folded not in _CONNECTORS):
+            return [], ""  # 08:05:00 is a time of day, not the 8th of May
         else:
             shapes.append("")
     fields = [shape for shape in shapes if shape]
