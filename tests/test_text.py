@@ -70,6 +70,15 @@ MONEY = [
     ([".5", "5.", "  7 "], [0.5, 5.0, 7.0]),
     (["kr 1 200,50", "99,00 kr."], [1200.5, 99.0]),
     (["R$ 1.234,56", "R$ 10,00"], [1234.56, 10.0]),
+    (["12.-", "1'250.-", "12-"], [12.0, 1250.0, -12.0]),
+    (["12.-", "7.—", "8.50"], [12.0, 7.0, 8.5]),
+    (
+        ["CHF 12.-", "-12.-", "Fr.-5", "Fr. 7.50-", "1'250.— CHF", "12.--"],
+        [12.0, -12.0, -5.0, -7.5, 1250.0, 12.0],
+    ),
+    (["12,-", "1.250,-", "7,50"], [12.0, 1250.0, 7.5]),
+    (["€ 12,-", "12,– €", "(12,-)", "12,−", "-1.250,--"], [12.0, 12.0, -12.0, 12.0, -1250.0]),
+    (["€ 12,-", "1,5k", "2,-k"], [12.0, 1500.0, 2000.0]),
 ]
 
 
@@ -121,6 +130,12 @@ def test_a_comma_before_three_digits_everywhere_groups_unless_the_file_says_othe
 def test_amounts_of_two_currencies_are_never_added_up():
     format = learn_format(column("$5", "$7")).format
     assert apply_format(column("€5", "$6"), format).to_list() == [None, 6.0]
+
+
+@pytest.mark.parametrize("cell", ["12. -", "12.€-", "12.---", "12.-5", ".-"])
+def test_what_else_stands_behind_a_decimal_mark_is_no_number(cell):
+    format = ColumnFormat("number", thousands="'", currency=("€",))
+    assert apply_format(column(cell), format).to_list() == [None]
 
 
 def test_whole_numbers_refuse_a_fraction_but_take_a_zero_one():

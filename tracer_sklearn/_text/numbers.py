@@ -69,6 +69,8 @@ STYLES = (
 _GAPS = " \u00a0\u2007\u2009\u202f"
 _GAP = f"[{_GAPS}]"
 _MINUS = "[-−]"
+# in prices a dash behind the decimal mark stands for two zeros: CHF 12.-
+_DASH = "[-–—−]{1,2}"
 _MARKS = {" ": _GAP, "'": "['’´`]", ",": ",", ".": r"\."}
 
 # integers of up to 15 digits are exact in every engine and in Float64
@@ -87,11 +89,12 @@ def number_pattern(format: ColumnFormat) -> str:
     """Return the pattern of trimmed cells of at most 60 characters that are numbers."""
     decimal = _MARKS[format.decimal]
     whole = format.kind == "count"
-    fraction = f"(?:{decimal}{'0' if whole else '[0-9]'}*)?"
-    digits = f"[0-9]{f'{{1,{_WHOLE_DIGITS}}}' if whole else '+'}{fraction}"
-    if not whole:
-        digits += f"|{decimal}[0-9]+"
+    zeros = "0" if whole else "[0-9]"
+    integer = f"[0-9]{f'{{1,{_WHOLE_DIGITS}}}' if whole else '+'}"
+    part = "" if whole else f"|{decimal}[0-9]+"
     if is_plain(format):
+        fraction = f"(?:{decimal}{zeros}*)?"
+        digits = f"{integer}{fraction}{part}"
         scientific = "" if whole else f"|[0-9]{{1,8}}{fraction}(?i:{_EXPONENT})"
         return f"^[-+]?(?:{digits}{scientific})$"
     if format.thousands:
@@ -99,8 +102,7 @@ def number_pattern(format: ColumnFormat) -> str:
         # "1,23,456" groups as India does
         group = "[0-9]{2,3}" if format.thousands == "," else "[0-9]{3}"
         more = "{0,3}" if whole else "*"
-        grouped = f"[0-9]{{1,3}}(?:{mark}{group}){more}{mark}[0-9]{{3}}{fraction}"
-        digits = f"{grouped}|{digits}"
+        integer = f"(?:[0-9]{{1,3}}(?:{mark}{group}){more}{mark}[0-9]{{3}}|{integer})"
     before, after = "", ""
     if format.currency:
         before = f"(?:{any_of(format.currency)})?{_GAP}*"
@@ -109,9 +111,11 @@ def number_pattern(format: ColumnFormat) -> str:
         after = f"{_GAP}*(?:{any_of(word for word, _ in format.scales)})?{after}"
     if format.percent:
         before, after = f"%?{_GAP}*{before}", f"{_GAP}*%?{after}"
-    number = f"(?:{digits})"
+    number = f"(?:{integer}(?:{decimal}(?:{zeros}*|{_DASH}))?{part})"
+    # the dash of 12.- is no minus
+    closed = f"(?:{integer}(?:{decimal}{zeros}+)?{part})"
     signed = f"(?:[-+−]?{_GAP}*{before}|{before}[-+−]?{_GAP}*){number}{after}"
-    trailing = f"{before}{number}{after}{_GAP}*{_MINUS}"
+    trailing = f"{before}{closed}{after}{_GAP}*{_MINUS}"
     bracketed = f"{before}\\({_GAP}*{before}{number}{after}{_GAP}*\\){after}"
     return f"^(?i:{signed}|{trailing}|{bracketed})$"
 
@@ -127,6 +131,7 @@ def number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
     """Return the values of trimmed cells that fit; rounded once, from the decimal notation."""
     if is_plain(format):
         return _cast(text, format)
+    text = _undashed(text, format)
     power = _power(text, format)
     kept = _bare(text, format)
     size = _cast(kept if power is None else nw.concat_str(kept, power), format)
@@ -134,11 +139,16 @@ def number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
     return nw.when(negative).then(size * -1).otherwise(size)
 
 
-def _bare(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
-    """Return digits and decimal mark only; everything else stands at the ends or is a mark."""
+def _undashed(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    """Take away currencies with a decimal mark in them, and dashes that stand for decimals."""
     dotted = [word for word in format.currency if format.decimal in word]
     if dotted:
         text = text.str.replace_all(f"(?i:{any_of(dotted)})", "")
+    return text.str.replace_all(f"{_MARKS[format.decimal]}{_DASH}", format.decimal)
+
+
+def _bare(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    """Return digits and decimal mark only; everything else stands at the ends or is a mark."""
     words = "".join((*format.currency, *(word for word, _ in format.scales)))
     around = {*words.upper(), *words.lower(), *"()+-−%", *_GAPS} - {format.decimal}
     text = text.str.strip_chars("".join(sorted(around)))
@@ -187,7 +197,7 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
     format, why : ColumnFormat, str
         A number format without marks yet; None where two currencies meet.
     """
-    noise = rf"[0-9.,'’´`()+−%{escape('-')}]|{_GAP}"
+    noise = rf"[0-9.,'’´`()+−–—%{escape('-')}]|{_GAP}"
     left = values.lazy().select(
         left=pl.col("text").str.replace_all(noise, ""), rows="rows", text="text"
     )
