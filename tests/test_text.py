@@ -95,6 +95,14 @@ def test_money_and_numbers_in_every_style(cells, expected):
         (["00501", "10001"], "leading zeros"),
         (["12345678901234567", "1"], "more than 15 digits"),
         (["+4915112345678", "+15551234567"], "phone"),
+        (["030 123 456", "301 234 567"], "leading zeros"),
+        ([*(f"{n} 123 456" for n in range(300, 360)), "030 123 456"], "leading zeros"),
+        (["012.345.678", "123.456.789"], "leading zeros"),
+        (["012'345'678", "123'456'789"], "leading zeros"),
+        (["00 123", "12 345", "10 000"], "leading zeros"),
+        (["030\u00a0123", "301\u00a0234"], "leading zeros"),
+        (["+49 301 234 567", "+49 302 345 678"], "phone"),
+        (["+49.301.234.567", "+49.302.345.678"], "phone"),
         ([*["536365", "536366"] * 20, "C536379"], "codes"),
         (["$5", "€7"], "several currencies"),
         (["5 m", "7.5 m"], "no numbers"),
@@ -130,6 +138,15 @@ def test_a_comma_before_three_digits_everywhere_groups_unless_the_file_says_othe
 def test_amounts_of_two_currencies_are_never_added_up():
     format = learn_format(column("$5", "$7")).format
     assert apply_format(column("€5", "$6"), format).to_list() == [None, 6.0]
+
+
+def test_grouped_numbers_begin_with_no_zero_but_fractions_may():
+    assert learnt_values("0,5", "1 234,5") == [0.5, 1234.5]
+    assert learnt_values("0.123", "0.456") == [0.123, 0.456]
+    assert learnt_values("0,123", "0,456", decimal=",") == [0.123, 0.456]
+    assert learnt_values("+1 234", "-2 345") == [1234, -2345]
+    format = ColumnFormat("number", thousands=" ")
+    assert apply_format(column("030 123 456", "30 123 456"), format).to_list() == [None, 30123456]
 
 
 @pytest.mark.parametrize("cell", ["12. -", "12.€-", "12.---", "12.-5", ".-"])

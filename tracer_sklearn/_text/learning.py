@@ -318,11 +318,11 @@ def _learn_number(words: pl.DataFrame, decimal: str | None) -> Learnt | str:
     if style is None:
         return "amounts in several currencies"
     format, why = style
-    if not _accept(words, format):
-        return "too many cells are no numbers"
     ids = looks_like_ids(words["text"])
     if ids:
         return f"identifiers: {ids}"
+    if not _accept(words, format):
+        return "too many cells are no numbers"
     numbers = words["text"].filter(fitting(words["text"], format))
     if is_whole(numbers, format):
         others = words["text"].filter(~fitting(words["text"], format))

@@ -102,7 +102,7 @@ def number_pattern(format: ColumnFormat) -> str:
         # "1,23,456" groups as India does
         group = "[0-9]{2,3}" if format.thousands == "," else "[0-9]{3}"
         more = "{0,3}" if whole else "*"
-        integer = f"(?:[0-9]{{1,3}}(?:{mark}{group}){more}{mark}[0-9]{{3}}|{integer})"
+        integer = f"(?:[1-9][0-9]{{0,2}}(?:{mark}{group}){more}{mark}[0-9]{{3}}|{integer})"
     before, after = "", ""
     if format.currency:
         before = f"(?:{any_of(format.currency)})?{_GAP}*"
@@ -309,12 +309,20 @@ def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
     return bool((whole & ~kept.str.contains(f"{mark}|[eE]")).all())
 
 
+# 030 123 456 and 012.345.678, but not 0.123 and 0,123
+_GROUPED_ZERO = rf"^[-+]?0[0-9]*(?:(?:[{_GAPS}'’´`][0-9]+)+|(?:\.[0-9]+){{2,}}|(?:,[0-9]+){{2,}})$"
+_GROUPED_PHONE = rf"^\+[0-9]+(?:(?:{_GAP}[0-9]+)+|(?:\.[0-9]+){{2,}})$"
+
+
 def looks_like_ids(text: pl.Series) -> str:
     """Say why numbers must stay text, or return an empty string."""
-    if text.str.contains("^[-+]?0[0-9]+$").any():
+    if text.str.contains(f"^[-+]?0[0-9]+$|{_GROUPED_ZERO}").any():
         return "leading zeros"
     if text.str.contains(f"^[-+]?[0-9]{{{_WHOLE_DIGITS + 1},}}$").any():
         return f"whole numbers of more than {_WHOLE_DIGITS} digits"
     if text.str.contains(r"^\+[0-9]{7,}$").any():
+        return "phone numbers"
+    # +1 234 beside -567 is a change
+    if text.str.contains(_GROUPED_PHONE).any() and not text.str.contains("^[-−]").any():
         return "phone numbers"
     return ""
