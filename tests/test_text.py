@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import tracer_sklearn as ts
 from tracer_sklearn._text import (
     ColumnFormat,
+    account_for,
     apply_format,
     failed,
     format_from,
@@ -147,6 +148,28 @@ def test_grouped_numbers_begin_with_no_zero_but_fractions_may():
     assert learnt_values("+1 234", "-2 345") == [1234, -2345]
     format = ColumnFormat("number", thousands=" ")
     assert apply_format(column("030 123 456", "30 123 456"), format).to_list() == [None, 30123456]
+
+
+@pytest.mark.parametrize(
+    "first", [["10115", "80331"], ["1.5", "22.25"], ["$1,234.50", "$5"], ["1.234,5", "7"]]
+)
+def test_a_frozen_number_takes_no_leading_zeros(first):
+    format = learn_format(column(*first)).format
+    later = column("01067", "-007", "+08", "0", "00", "01067.5", "0123e4")
+    expected = [None, None, None, 0.0, None, None, None]
+    assert apply_format(later, format).to_list() == expected
+    assert on_duckdb(later, format) == expected
+    assert account_for(later, format, "").n_failures == 6
+
+
+def test_leading_zeros_are_taken_where_they_were_learnt():
+    padded = learn_format(column("05.50", "12.25"))
+    assert padded.format.padded
+    assert apply_format(column("05.50", "01.5"), padded.format).to_list() == [5.5, 1.5]
+    asked = learn_format(column("001", "002"), kind="count")
+    assert (asked.n_failures, asked.format.padded) == (0, True)
+    assert apply_format(column("003"), asked.format).to_list() == [3]
+    assert ColumnFormat.from_dict(asked.format.to_dict()) == asked.format
 
 
 @pytest.mark.parametrize("cell", ["12. -", "12.€-", "12.---", "12.-5", ".-"])

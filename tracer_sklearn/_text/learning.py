@@ -21,6 +21,7 @@ from tracer_sklearn._text.numbers import (
     is_whole,
     learn_affixes,
     looks_like_ids,
+    settle_padding,
 )
 from tracer_sklearn._text.parsing import failed, is_missing
 
@@ -298,6 +299,7 @@ def _as_kind(
     numbers = words["text"].filter(fitting(words["text"], format))
     if kind == "count" or (numbers.len() and is_whole(numbers, format)):
         format = replace(format, kind="count")
+    format = settle_padding(format, words["text"])
     return _learnt(format, f"{kind} as was asked for; {why}".rstrip("; "))
 
 
@@ -329,11 +331,12 @@ def _learn_number(words: pl.DataFrame, decimal: str | None) -> Learnt | str:
         if others.str.contains(_CODE).any():
             return "identifiers: some cells are codes of letters and digits"
         format = replace(format, kind="count")
+    format = settle_padding(format, words["text"])
     return _learnt(format, why or f"read as numbers ({words.height} distinct)")
 
 
 def _number_style(words: pl.DataFrame, decimal: str | None) -> tuple[ColumnFormat, str] | None:
-    plain = ColumnFormat("number")
+    plain = ColumnFormat("number", padded=True)
     if decimal != "," and fitting(words["text"], plain).all():
         return plain, ""
     affixes = learn_affixes(words)

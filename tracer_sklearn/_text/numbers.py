@@ -90,12 +90,13 @@ def number_pattern(format: ColumnFormat) -> str:
     decimal = _MARKS[format.decimal]
     whole = format.kind == "count"
     zeros = "0" if whole else "[0-9]"
-    integer = f"[0-9]{f'{{1,{_WHOLE_DIGITS}}}' if whole else '+'}"
+    integer = _integer(_WHOLE_DIGITS if whole else None, padded=format.padded)
     part = "" if whole else f"|{decimal}[0-9]+"
     if is_plain(format):
         fraction = f"(?:{decimal}{zeros}*)?"
         digits = f"{integer}{fraction}{part}"
-        scientific = "" if whole else f"|[0-9]{{1,8}}{fraction}(?i:{_EXPONENT})"
+        short = _integer(8, padded=format.padded)
+        scientific = "" if whole else f"|{short}{fraction}(?i:{_EXPONENT})"
         return f"^[-+]?(?:{digits}{scientific})$"
     if format.thousands:
         mark = _MARKS[format.thousands]
@@ -118,6 +119,13 @@ def number_pattern(format: ColumnFormat) -> str:
     trailing = f"{before}{closed}{after}{_GAP}*{_MINUS}"
     bracketed = f"{before}\\({_GAP}*{before}{number}{after}{_GAP}*\\){after}"
     return f"^(?i:{signed}|{trailing}|{bracketed})$"
+
+
+def _integer(digits: int | None, *, padded: bool) -> str:
+    """Return the pattern of up to so many digits; 01067 is no number, its zero would be lost."""
+    if padded:
+        return f"[0-9]{{1,{digits}}}" if digits else "[0-9]+"
+    return f"(?:0|[1-9][0-9]{f'{{0,{digits - 1}}}' if digits else '*'})"
 
 
 def fits_number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
@@ -195,7 +203,8 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
     Returns
     -------
     format, why : ColumnFormat, str
-        A number format without marks yet; None where two currencies meet.
+        A number format without marks yet, which takes leading zeros; None where two currencies
+        meet.
     """
     noise = rf"[0-9.,'’´`()+−–—%{escape('-')}]|{_GAP}"
     left = values.lazy().select(
@@ -213,7 +222,7 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
             scales[scale] = scales.get(scale, 0) + rows
     if len(currencies) > 1:
         return None
-    found = ColumnFormat("number")
+    found = ColumnFormat("number", padded=True)
     why = []
     if currencies:
         found = replace(found, currency=next(iter(currencies)))
@@ -296,6 +305,13 @@ def fitting(text: pl.Series, format: ColumnFormat) -> pl.Series:
     frame = nw.from_native(text.alias("text").to_frame())
     fits: pl.Series = frame.select(fits=fits_number(nw.col("text"), format)).to_native()["fits"]
     return fits
+
+
+def settle_padding(format: ColumnFormat, text: pl.Series) -> ColumnFormat:
+    """Return the format without leading zeros, unless cells that fit it have some."""
+    strict = replace(format, padded=False)
+    padded = fitting(text, format) & ~fitting(text, strict)
+    return replace(format, padded=bool(padded.any()))
 
 
 def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
