@@ -568,3 +568,17 @@ def test_formats_written_down_by_a_user_are_checked():
 def test_masks_hide_values_and_keep_the_shape():
     assert mask("Anna Müller, 12.5\n") == "aaaa aaaaaa, 99.9?"
     assert len(mask("x" * 1000)) == 40
+
+
+def test_namibia_is_no_missing_cell_although_it_comes_later():
+    learnt = learn_format(column("DE", "FR", "ZA", "DE", None))
+    later = column("NA", "n/a", "-", "DE")
+    assert apply_format(later, learnt.format).to_list() == ["NA", None, None, "DE"]
+    account = account_for(later, learnt.format, "")
+    assert (account.n_missing, account.n_values, account.n_failures) == (2, 2, 0)
+    names = learn_format(column("Anna", "Bob", "Eve"))
+    assert apply_format(column("NA"), names.format).to_list() == [None]
+    first = ts.read_csv(b"land,n\nDE,1\nFR,2\nZA,3\n").report
+    frame, report = ts.read_csv(b"land,n\nNA,1\nFR,2\n,3\n", schema=first, as_="polars")
+    assert frame["land"].to_list() == ["NA", "FR", None]
+    assert report.columns["land"].missing == 1

@@ -148,7 +148,8 @@ def account_for(series: pl.Series, format: ColumnFormat, why: str) -> Learnt:
     why : str
         Who gave it.
     """
-    words, _ = _holding(_counted(series))
+    cells = _counted(series)
+    words = cells.filter(~_cells(cells, is_missing(nw.col("text"), format)))
     return _accounted(series.len(), words, format, why, ())
 
 
@@ -240,8 +241,8 @@ def _holding(cells: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     missing: tuple[str, ...] = MISSING_WORDS
     codes = held["text"].str.contains("^[A-Z]{2}$")
     na = cells.filter(pl.col("text") == "NA")
-    if na.height and held.height >= 3 and codes.mean() > 0.8:  # type: ignore[operator]
-        # among codes of two capitals NA is one of them: Namibia, North America
+    if held.height >= 3 and codes.mean() > 0.8:  # type: ignore[operator]
+        # among codes of two capitals NA is one of them, be it in later rows: Namibia, North America
         missing = tuple(word for word in MISSING_WORDS if word != "na")
         held = pl.concat([held, na])
     return held, missing
