@@ -325,6 +325,52 @@ def test_numbers_are_moments_only_where_the_name_says_so(cells, name, expected):
     assert asked.format == learnt.format
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("candidate_id", "mandate_no", "lifetime_value", "runtime", "consolidated"),
+        *("update_count", "created_by", "dateID", "Datum Nr.", "time-amount", "order_date_number"),
+        *("candidate", "mandate", "sentiment", "chart", "at_risk", "validated", "database"),
+    ],
+)
+def test_a_name_speaks_of_time_in_whole_words_only(name):
+    for cells in (["45000", "45001"], ["1700000000", "1700000100"]):
+        assert learn_format(column(*cells, name=name)).format.kind == "count"
+        lines = "\n".join(cells)
+        assert ts.read_csv(f"{name}\n{lines}\n".encode()).report.columns[name].kind == "count"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("date", "OrderDate", "order date", "ORDER_DATE", "orderdate", "timestamp", "createdAt"),
+        *(
+            "updated_at",
+            "event_ts",
+            "Bestelldatum",
+            "datum",
+            "fecha_alta",
+            "load-dt",
+            "last_update",
+        ),
+        *("date_2", "eventTS", "ts", "birthdate", "last modified", "event_ts_utc"),
+    ],
+)
+def test_a_name_that_speaks_of_time_is_heard(name):
+    assert learn_format(column("45000", "45001", name=name)).format.kind == "date"
+
+
+@pytest.mark.parametrize("cells", [["1999.10", "2001.05"], ["12.2024", "10.2019"]])
+def test_decimals_are_months_only_where_the_name_says_so(cells):
+    for name in ("score", "value"):
+        learnt = learn_format(column(*cells, name=name))
+        assert learnt.format.kind == "number"
+        frame = ts.read_csv(f"{name}\n{cells[0]}\n{cells[1]}\n".encode()).frame
+        assert frame[name].tolist() == [float(cell) for cell in cells]
+    for name in ("month", "date", "Monat", "yearMonth"):
+        assert learn_format(column(*cells, name=name)).format.kind == "date"
+
+
 @given(st.lists(MOMENTS, min_size=1))
 @settings(max_examples=30)
 def test_epochs_are_exact_to_the_millisecond(moments):
