@@ -102,6 +102,12 @@ def test_money_and_numbers_in_every_style(cells, expected):
         (["012'345'678", "123'456'789"], "leading zeros"),
         (["00 123", "12 345", "10 000"], "leading zeros"),
         (["030\u00a0123", "301\u00a0234"], "leading zeros"),
+        (["12345", "12E45", "34567"], "codes with an E"),
+        (["1E5", "2E3", "17", "18"], "codes with an E"),
+        (["7", "9", "1e3"], "codes with an E"),
+        ([*map(str, range(40)), "1e3", "inf"], "codes with an E"),
+        (["1E5", "12E45"], "codes with an E"),
+        (["1E5", "9E999"], "codes with an E"),
         (["+49 301 234 567", "+49 302 345 678"], "phone"),
         (["+49.301.234.567", "+49.302.345.678"], "phone"),
         ([*["536365", "536366"] * 20, "C536379"], "codes"),
@@ -139,6 +145,13 @@ def test_a_comma_before_three_digits_everywhere_groups_unless_the_file_says_othe
 def test_amounts_of_two_currencies_are_never_added_up():
     format = learn_format(column("$5", "$7")).format
     assert apply_format(column("€5", "$6"), format).to_list() == [None, 6.0]
+
+
+def test_numbers_with_exponents_stay_numbers():
+    assert learnt_values("1e5", "2e3") == [1e5, 2e3]
+    assert learnt_values("1e5", "2.5", "7") == [1e5, 2.5, 7.0]
+    assert learnt_values("1e+5", "7", "1e-20") == [1e5, 7.0, 1e-20]
+    assert learnt_values("1e5", "7", kind="number") == [1e5, 7.0]
 
 
 def test_grouped_numbers_begin_with_no_zero_but_fractions_may():

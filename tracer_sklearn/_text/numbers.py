@@ -325,6 +325,8 @@ def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
     return bool((whole & ~kept.str.contains(f"{mark}|[eE]")).all())
 
 
+# no measurements of one column lie further apart
+_WIDEST = 1e15
 # 030 123 456 and 012.345.678, but not 0.123 and 0,123
 _GROUPED_ZERO = rf"^[-+]?0[0-9]*(?:(?:[{_GAPS}'’´`][0-9]+)+|(?:\.[0-9]+){{2,}}|(?:,[0-9]+){{2,}})$"
 _GROUPED_PHONE = rf"^\+[0-9]+(?:(?:{_GAP}[0-9]+)+|(?:\.[0-9]+){{2,}})$"
@@ -341,4 +343,19 @@ def looks_like_ids(text: pl.Series) -> str:
     # +1 234 beside -567 is a change
     if text.str.contains(_GROUPED_PHONE).any() and not text.str.contains("^[-−]").any():
         return "phone numbers"
-    return ""
+    return "codes with an E" if _are_codes_with_e(text) else ""
+
+
+def _are_codes_with_e(text: pl.Series) -> bool:
+    """Tell 12E45 among article numbers from a measurement."""
+    text = text.filter(text.str.contains("[0-9]"))
+    coded = text.str.contains("^[-+]?[0-9]+[eE][0-9]+$")
+    if not coded.any():
+        return False
+    others = text.filter(~coded)
+    if others.len() and others.str.contains("^[-+]?[0-9]+$").all():
+        return True
+    sizes = text.cast(pl.Float64, strict=False).abs()
+    sizes = sizes.filter(sizes > 0)
+    low, high = sizes.min(), sizes.max()
+    return low is not None and bool(high / _WIDEST > low)  # type: ignore[operator]
