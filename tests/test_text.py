@@ -641,3 +641,30 @@ def test_namibia_is_no_missing_cell_although_it_comes_later():
     frame, report = ts.read_csv(b"land,n\nNA,1\nFR,2\n,3\n", schema=first, as_="polars")
     assert frame["land"].to_list() == ["NA", "FR", None]
     assert report.columns["land"].missing == 1
+
+
+@pytest.mark.parametrize("cell", ["$ -", "$-", "$ -   ", "- $", "$ —", "-", "USD --"])
+def test_a_currency_with_a_dash_is_a_missing_amount(cell):
+    cells = ["$ 1,234.50", "$ 5.00", cell, cell, cell]
+    learnt = learn_format(column(*cells))
+    assert (learnt.format.kind, learnt.n_failures, learnt.n_missing) == ("number", 0, 3)
+    assert apply_format(column(*cells), learnt.format).to_list() == [1234.5, 5.0, None, None, None]
+    assert on_duckdb(column(*cells), learnt.format) == [1234.5, 5.0, None, None, None]
+    for format in (learnt.format, ColumnFormat("count")):
+        account = account_for(column(cell), format, "")
+        assert (account.n_missing, account.n_failures) == (1, 0)
+    lines = "".join(f'a,"{cell}"\n' for cell in cells)
+    frame, report = ts.read_csv(f"name,price\n{lines}".encode(), as_="polars")
+    assert frame["price"].to_list() == [1234.5, 5.0, None, None, None]
+    assert (report.columns["price"].missing, report.columns["price"].failures) == (3, 0)
+
+
+def test_a_currency_with_a_dash_is_a_word_among_words():
+    cells = ["$ -", "free", "$ -", "on demand"]
+    learnt = learn_format(column(*cells))
+    assert (learnt.format.kind, learnt.n_values) == ("text", 4)
+    assert apply_format(column(*cells), learnt.format).to_list() == cells
+    only = learn_format(column("$ -", "$ -"))
+    assert apply_format(column("$ -"), only.format).to_list() == ["$ -"]
+    plain = learn_format(column("12.50", "3.25", "€ -"))
+    assert (plain.format.kind, plain.n_failures, plain.n_missing) == ("number", 0, 1)

@@ -15,6 +15,7 @@ from tracer_sklearn._text.format import KINDS, ColumnFormat, Kind
 from tracer_sklearn._text.missing import MISSING_WORDS, SPACES, masked_examples
 from tracer_sklearn._text.months import MONTHS
 from tracer_sklearn._text.numbers import (
+    NO_AMOUNT,
     STYLES,
     choose_marks,
     fitting,
@@ -126,14 +127,28 @@ def learn_counted(
         As for `learn_format`.
     """
     words, missing = _holding(cells)
-    found = (
-        _as_kind(words, kind, name, decimal, day_first)
-        if kind is not None
-        else _guess(words, name, decimal, day_first)
-    )
+    # "$ -" is no amount among amounts, and a word among words
+    amounts = words.filter(~words["text"].str.contains(NO_AMOUNT))
+    found = _found(amounts, kind, name, decimal, day_first)
+    if found.format.kind in ("number", "count"):
+        words = amounts
+    elif amounts.height < words.height:
+        found = _found(words, kind, name, decimal, day_first)
     ambiguous = tuple(replace(one, missing=missing) for one in found.ambiguous)
     chosen = replace(found.format, missing=missing)
     return _accounted(n_rows, words, chosen, found.why, ambiguous)
+
+
+def _found(
+    words: pl.DataFrame,
+    kind: Kind | None,
+    name: str,
+    decimal: str | None,
+    day_first: bool | None,
+) -> Learnt:
+    if kind is None:
+        return _guess(words, name, decimal, day_first)
+    return _as_kind(words, kind, name, decimal, day_first)
 
 
 def account_for(series: pl.Series, format: ColumnFormat, why: str) -> Learnt:

@@ -53,6 +53,7 @@ _CURRENCIES: tuple[tuple[str, ...], ...] = (
     ("EGP",),
     ("₿", "BTC"),
 )
+_EVERY_CURRENCY = any_of(word for group in _CURRENCIES for word in group)
 _CURRENCY_OF = {word.rstrip(".").casefold(): group for group in _CURRENCIES for word in group}
 _SCALES = (
     *(("k", 3), ("tsd", 3), ("m", 6), ("mn", 6), ("mm", 6), ("mio", 6), ("mln", 6)),
@@ -72,6 +73,9 @@ _MINUS = "[-−]"
 # in prices a dash behind the decimal mark stands for two zeros: CHF 12.-
 _DASH = "[-–—−]{1,2}"
 _MARKS = {" ": _GAP, "'": "['’´`]", ",": ",", ".": r"\."}
+
+# trimmed cells of a currency and dashes, as Excel writes the amount of nothing: "$ -"
+NO_AMOUNT = f"^(?i:(?:{_EVERY_CURRENCY}){_GAP}*[-–—−]+|[-–—−]+{_GAP}*(?:{_EVERY_CURRENCY}))$"
 
 # integers of up to 15 digits are exact in every engine and in Float64
 _WHOLE_DIGITS = 15
