@@ -9,6 +9,7 @@ import json
 import warnings
 from functools import cache
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
 import polars as pl
@@ -507,3 +508,23 @@ def test_the_first_of_stacked_tables_is_read_though_a_wider_one_follows():
     with pytest.warns(ts.DataQualityWarning, match="another table starts in line 5"):
         read = frame_of("x,y\n1,2\n2,3\n\na,b,c\n" + "1,2,3\n" * 20)
     assert read.frame.to_dict(as_series=False) == {"x": [1, 2], "y": [2, 3]}
+
+
+def test_zips_of_a_later_file_never_lose_their_zeros():
+    first = ts.read_csv(b"zip,n\n10115,1\n80331,2\n")
+    with pytest.warns(DataQualityWarning, match="zip"):
+        later = ts.read_csv(b"zip,n\n01067,1\n80331,2\n", schema=first.report, as_="polars")
+    assert later.frame["zip"].to_list() == [None, 80331]
+    assert later.report.columns["zip"].failures == 1
+    parser = ts.ColumnParser().fit(pd.DataFrame({"zip": ["10115", "80331"]}))
+    with pytest.warns(DataQualityWarning, match="zip"):
+        assert parser.transform(pd.DataFrame({"zip": ["01067"]}))["zip"].isna().all()
+    data = b"zip,n\n" + b"10115,1\n" * 50 + b"01067,2\n"
+    with (
+        mock.patch("tracer_sklearn.io._batching.LEARNING_ROWS", 10),
+        ts.iter_csv(data, rows=10, as_="polars") as batches,
+    ):
+        cells = pl.concat(list(batches))["zip"].to_list()
+        report = batches.report
+    assert cells == [10115] * 50 + [None]
+    assert report.columns["zip"].failures == 1

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import tracer_sklearn as ts
 from tracer_sklearn._text import (
     ColumnFormat,
+    account_for,
     apply_format,
     failed,
     format_from,
@@ -69,6 +71,15 @@ MONEY = [
     ([".5", "5.", "  7 "], [0.5, 5.0, 7.0]),
     (["kr 1 200,50", "99,00 kr."], [1200.5, 99.0]),
     (["R$ 1.234,56", "R$ 10,00"], [1234.56, 10.0]),
+    (["12.-", "1'250.-", "12-"], [12.0, 1250.0, -12.0]),
+    (["12.-", "7.—", "8.50"], [12.0, 7.0, 8.5]),
+    (
+        ["CHF 12.-", "-12.-", "Fr.-5", "Fr. 7.50-", "1'250.— CHF", "12.--"],
+        [12.0, -12.0, -5.0, -7.5, 1250.0, 12.0],
+    ),
+    (["12,-", "1.250,-", "7,50"], [12.0, 1250.0, 7.5]),
+    (["€ 12,-", "12,– €", "(12,-)", "12,−", "-1.250,--"], [12.0, 12.0, -12.0, 12.0, -1250.0]),
+    (["€ 12,-", "1,5k", "2,-k"], [12.0, 1500.0, 2000.0]),
 ]
 
 
@@ -85,6 +96,20 @@ def test_money_and_numbers_in_every_style(cells, expected):
         (["00501", "10001"], "leading zeros"),
         (["12345678901234567", "1"], "more than 15 digits"),
         (["+4915112345678", "+15551234567"], "phone"),
+        (["030 123 456", "301 234 567"], "leading zeros"),
+        ([*(f"{n} 123 456" for n in range(300, 360)), "030 123 456"], "leading zeros"),
+        (["012.345.678", "123.456.789"], "leading zeros"),
+        (["012'345'678", "123'456'789"], "leading zeros"),
+        (["00 123", "12 345", "10 000"], "leading zeros"),
+        (["030\u00a0123", "301\u00a0234"], "leading zeros"),
+        (["12345", "12E45", "34567"], "codes with an E"),
+        (["1E5", "2E3", "17", "18"], "codes with an E"),
+        (["7", "9", "1e3"], "codes with an E"),
+        ([*map(str, range(40)), "1e3", "inf"], "codes with an E"),
+        (["1E5", "12E45"], "codes with an E"),
+        (["1E5", "9E999"], "codes with an E"),
+        (["+49 301 234 567", "+49 302 345 678"], "phone"),
+        (["+49.301.234.567", "+49.302.345.678"], "phone"),
         ([*["536365", "536366"] * 20, "C536379"], "codes"),
         (["$5", "€7"], "several currencies"),
         (["5 m", "7.5 m"], "no numbers"),
@@ -120,6 +145,50 @@ def test_a_comma_before_three_digits_everywhere_groups_unless_the_file_says_othe
 def test_amounts_of_two_currencies_are_never_added_up():
     format = learn_format(column("$5", "$7")).format
     assert apply_format(column("€5", "$6"), format).to_list() == [None, 6.0]
+
+
+def test_numbers_with_exponents_stay_numbers():
+    assert learnt_values("1e5", "2e3") == [1e5, 2e3]
+    assert learnt_values("1e5", "2.5", "7") == [1e5, 2.5, 7.0]
+    assert learnt_values("1e+5", "7", "1e-20") == [1e5, 7.0, 1e-20]
+    assert learnt_values("1e5", "7", kind="number") == [1e5, 7.0]
+
+
+def test_grouped_numbers_begin_with_no_zero_but_fractions_may():
+    assert learnt_values("0,5", "1 234,5") == [0.5, 1234.5]
+    assert learnt_values("0.123", "0.456") == [0.123, 0.456]
+    assert learnt_values("0,123", "0,456", decimal=",") == [0.123, 0.456]
+    assert learnt_values("+1 234", "-2 345") == [1234, -2345]
+    format = ColumnFormat("number", thousands=" ")
+    assert apply_format(column("030 123 456", "30 123 456"), format).to_list() == [None, 30123456]
+
+
+@pytest.mark.parametrize(
+    "first", [["10115", "80331"], ["1.5", "22.25"], ["$1,234.50", "$5"], ["1.234,5", "7"]]
+)
+def test_a_frozen_number_takes_no_leading_zeros(first):
+    format = learn_format(column(*first)).format
+    later = column("01067", "-007", "+08", "0", "00", "01067.5", "0123e4")
+    expected = [None, None, None, 0.0, None, None, None]
+    assert apply_format(later, format).to_list() == expected
+    assert on_duckdb(later, format) == expected
+    assert account_for(later, format, "").n_failures == 6
+
+
+def test_leading_zeros_are_taken_where_they_were_learnt():
+    padded = learn_format(column("05.50", "12.25"))
+    assert padded.format.padded
+    assert apply_format(column("05.50", "01.5"), padded.format).to_list() == [5.5, 1.5]
+    asked = learn_format(column("001", "002"), kind="count")
+    assert (asked.n_failures, asked.format.padded) == (0, True)
+    assert apply_format(column("003"), asked.format).to_list() == [3]
+    assert ColumnFormat.from_dict(asked.format.to_dict()) == asked.format
+
+
+@pytest.mark.parametrize("cell", ["12. -", "12.€-", "12.---", "12.-5", ".-"])
+def test_what_else_stands_behind_a_decimal_mark_is_no_number(cell):
+    format = ColumnFormat("number", thousands="'", currency=("€",))
+    assert apply_format(column(cell), format).to_list() == [None]
 
 
 def test_whole_numbers_refuse_a_fraction_but_take_a_zero_one():
@@ -269,6 +338,52 @@ def test_numbers_are_moments_only_where_the_name_says_so(cells, name, expected):
     assert asked.format == learnt.format
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("candidate_id", "mandate_no", "lifetime_value", "runtime", "consolidated"),
+        *("update_count", "created_by", "dateID", "Datum Nr.", "time-amount", "order_date_number"),
+        *("candidate", "mandate", "sentiment", "chart", "at_risk", "validated", "database"),
+    ],
+)
+def test_a_name_speaks_of_time_in_whole_words_only(name):
+    for cells in (["45000", "45001"], ["1700000000", "1700000100"]):
+        assert learn_format(column(*cells, name=name)).format.kind == "count"
+        lines = "\n".join(cells)
+        assert ts.read_csv(f"{name}\n{lines}\n".encode()).report.columns[name].kind == "count"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("date", "OrderDate", "order date", "ORDER_DATE", "orderdate", "timestamp", "createdAt"),
+        *(
+            "updated_at",
+            "event_ts",
+            "Bestelldatum",
+            "datum",
+            "fecha_alta",
+            "load-dt",
+            "last_update",
+        ),
+        *("date_2", "eventTS", "ts", "birthdate", "last modified", "event_ts_utc"),
+    ],
+)
+def test_a_name_that_speaks_of_time_is_heard(name):
+    assert learn_format(column("45000", "45001", name=name)).format.kind == "date"
+
+
+@pytest.mark.parametrize("cells", [["1999.10", "2001.05"], ["12.2024", "10.2019"]])
+def test_decimals_are_months_only_where_the_name_says_so(cells):
+    for name in ("score", "value"):
+        learnt = learn_format(column(*cells, name=name))
+        assert learnt.format.kind == "number"
+        frame = ts.read_csv(f"{name}\n{cells[0]}\n{cells[1]}\n".encode()).frame
+        assert frame[name].tolist() == [float(cell) for cell in cells]
+    for name in ("month", "date", "Monat", "yearMonth"):
+        assert learn_format(column(*cells, name=name)).format.kind == "date"
+
+
 @given(st.lists(MOMENTS, min_size=1))
 @settings(max_examples=30)
 def test_epochs_are_exact_to_the_millisecond(moments):
@@ -327,6 +442,24 @@ def test_no_date_begins_with_a_sign(cell, value):
             learnt = learn_format(column(*cells), kind=kind)
             assert learnt.format.kind != "date" or learnt.n_failures == 1
     assert learn_format(column("Jan-2024", "Feb-2024")).format.kind == "date"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["08:05:00", "09:01:05", "10:03:02"],
+        ["08:05:13", "09:01:25", "10:03:42"],
+        ["1:05:09", "10:12:11"],
+        ["24:01:13", "23:02:15"],
+    ],
+)
+def test_times_of_day_are_no_dates(cells):
+    for hints in ({}, {"day_first": True}, {"day_first": False}):
+        learnt = learn_format(column(*cells, name="time"), **hints)
+        assert (learnt.format.kind, learnt.ambiguous) == ("text", ())
+        assert apply_format(column(*cells), learnt.format).to_list() == cells
+    frame, _ = ts.read_csv(f"d,time\n31/01/2024,{cells[0]}\n01/02/2024,{cells[1]}\n".encode())
+    assert frame["time"].tolist() == cells[:2]
 
 
 def test_spans_of_years_are_no_months():
@@ -494,3 +627,44 @@ def test_formats_written_down_by_a_user_are_checked():
 def test_masks_hide_values_and_keep_the_shape():
     assert mask("Anna Müller, 12.5\n") == "aaaa aaaaaa, 99.9?"
     assert len(mask("x" * 1000)) == 40
+
+
+def test_namibia_is_no_missing_cell_although_it_comes_later():
+    learnt = learn_format(column("DE", "FR", "ZA", "DE", None))
+    later = column("NA", "n/a", "-", "DE")
+    assert apply_format(later, learnt.format).to_list() == ["NA", None, None, "DE"]
+    account = account_for(later, learnt.format, "")
+    assert (account.n_missing, account.n_values, account.n_failures) == (2, 2, 0)
+    names = learn_format(column("Anna", "Bob", "Eve"))
+    assert apply_format(column("NA"), names.format).to_list() == [None]
+    first = ts.read_csv(b"land,n\nDE,1\nFR,2\nZA,3\n").report
+    frame, report = ts.read_csv(b"land,n\nNA,1\nFR,2\n,3\n", schema=first, as_="polars")
+    assert frame["land"].to_list() == ["NA", "FR", None]
+    assert report.columns["land"].missing == 1
+
+
+@pytest.mark.parametrize("cell", ["$ -", "$-", "$ -   ", "- $", "$ —", "-", "USD --"])
+def test_a_currency_with_a_dash_is_a_missing_amount(cell):
+    cells = ["$ 1,234.50", "$ 5.00", cell, cell, cell]
+    learnt = learn_format(column(*cells))
+    assert (learnt.format.kind, learnt.n_failures, learnt.n_missing) == ("number", 0, 3)
+    assert apply_format(column(*cells), learnt.format).to_list() == [1234.5, 5.0, None, None, None]
+    assert on_duckdb(column(*cells), learnt.format) == [1234.5, 5.0, None, None, None]
+    for format in (learnt.format, ColumnFormat("count")):
+        account = account_for(column(cell), format, "")
+        assert (account.n_missing, account.n_failures) == (1, 0)
+    lines = "".join(f'a,"{cell}"\n' for cell in cells)
+    frame, report = ts.read_csv(f"name,price\n{lines}".encode(), as_="polars")
+    assert frame["price"].to_list() == [1234.5, 5.0, None, None, None]
+    assert (report.columns["price"].missing, report.columns["price"].failures) == (3, 0)
+
+
+def test_a_currency_with_a_dash_is_a_word_among_words():
+    cells = ["$ -", "free", "$ -", "on demand"]
+    learnt = learn_format(column(*cells))
+    assert (learnt.format.kind, learnt.n_values) == ("text", 4)
+    assert apply_format(column(*cells), learnt.format).to_list() == cells
+    only = learn_format(column("$ -", "$ -"))
+    assert apply_format(column("$ -"), only.format).to_list() == ["$ -"]
+    plain = learn_format(column("12.50", "3.25", "€ -"))
+    assert (plain.format.kind, plain.n_failures, plain.n_missing) == ("number", 0, 1)

@@ -27,9 +27,44 @@ _SIGNED = re.compile(r"[\W_]*[-+\u2212]")
 _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]+")
 _CONNECTORS = {"de", "of", "del", "di"}
 _ALL_MONTH_WORDS = {word for language in MONTHS for word in words_of(language)}
-SERIAL_NAME = re.compile(
-    r"(?i)date|time|stamp|created|updated|modified|datum|fecha|(?:^|_)(?:at|ts|dt)$|_(?:at|ts|dt)_"
+_NAME_WORD = re.compile(r"[^\W\d_]+")
+_CAMEL = re.compile(r"(?<=[a-zà-þ])(?=[A-ZÀ-Þ])|(?<=[A-Z])(?=[A-Z][a-z])")
+_OF_TIME = re.compile(
+    r"dates?|times?|(?:date|time)(?:time|stamp)s?|stamps?|(?:created|updated|modified)(?:at|on)?"
+    r"|(?:order|birth|start|end|due|ship|invoice|sales?|purchase|payment|sign|signup|hire|join"
+    r"|event|post|trans|transaction|delivery|release|create|created|update|updated|modified|expiry"
+    r"|begin|booking|visit|value|login|access)(?:date|time|datetime|timestamp)s?"
+    r"|date(?:of[a-z]+|created|added|updated|modified|joined)|.*datum|fechas?|fecha.*"
 )
+# at the end of a name, or between other words
+_SHORT_OF_TIME = {"at", "ts", "dt"}
+_OF_NO_TIME = {
+    *("id", "ids", "no", "nr", "num", "number", "numbers", "count", "counts", "value", "values"),
+    *("amount", "amounts", "by", "nummer", "anzahl", "wert", "betrag", "code", "qty", "quantity"),
+}
+_OF_MONTHS = {"month", "months", "monat", "monate", "maand", "mois", "mes", "period", "periode"}
+
+
+def speaks_of_time(name: str) -> bool:
+    """Tell whether the words of a column's name say that its numbers are moments.
+
+    Examples
+    --------
+    >>> [speaks_of_time(name) for name in ("order_date", "createdAt", "Bestelldatum", "ts")]
+    [True, True, True, True]
+    >>> [speaks_of_time(name) for name in ("candidate_id", "runtime", "created_by", "update_count")]
+    [False, False, False, False]
+    """
+    words = _words_of(name)
+    if not words or words[-1] in _OF_NO_TIME:
+        return False
+    short = words[-1] in _SHORT_OF_TIME or bool(_SHORT_OF_TIME & {*words[1:]})
+    last_update = words[-2:] == ["last", "update"]
+    return short or last_update or any(_OF_TIME.fullmatch(word) for word in words)
+
+
+def _words_of(name: str) -> list[str]:
+    return [word.casefold() for word in _NAME_WORD.findall(_CAMEL.sub("_", name))]
 
 
 @dataclass(frozen=True)
@@ -56,7 +91,7 @@ def learn_dates(
     asked : bool
         Whether the column is known to hold dates.
     """
-    numeric = _learn_numeric(values, likely=asked or bool(SERIAL_NAME.search(name)), asked=asked)
+    numeric = _learn_numeric(values, name=name, asked=asked)
     if numeric is not None:
         return numeric
     if _are_spans_of_years(values["text"]) and not asked:
@@ -93,8 +128,9 @@ def learn_dates(
     )
 
 
-def _learn_numeric(values: pl.DataFrame, *, likely: bool, asked: bool) -> Dates | None:
+def _learn_numeric(values: pl.DataFrame, *, name: str, asked: bool) -> Dates | None:
     """Read numbers as dates where they cannot well be anything else."""
+    likely = asked or speaks_of_time(name)
     text = values["text"]
     digits = text.filter(text.str.contains(r"^[0-9]+(?:\.[0-9]+)?$"))
     if digits.len() < text.len() and not asked:
@@ -105,6 +141,10 @@ def _learn_numeric(values: pl.DataFrame, *, likely: bool, asked: bool) -> Dates 
         )
         if template == "%Y.%m":
             fit &= digits.str.contains(r"\.(?:0[1-9]|1[0-2])$")
+        # 1999.10 and 12.2024 are decimals too, 01.2024 is none
+        decimals = "." in template and not digits.str.contains(r"^0[0-9]").any()
+        if decimals and not (likely or _OF_MONTHS & {*_words_of(name)}):
+            continue
         # a few of eight digits may look like dates by chance (seven in a thousand do)
         if digits.len() and fit.all() and (likely or digits.len() > 1):
             kind: Kind = "datetime" if "%H" in template else "date"
@@ -159,8 +199,8 @@ def templates_of(text: str) -> tuple[list[str], str]:
     (['%d/%m/%Y %H:%M', '%m/%d/%Y %H:%M'], '')
     >>> templates_of("1-Oct-08")
     (['%d-%b-%y'], 'oct')
-    >>> templates_of("-1.5000")
-    ([], '')
+    >>> templates_of("-1.5000"), templates_of("08:05:00")
+    (([], ''), ([], ''))
     """
     if not 6 <= len(text) <= 50 or _SIGNED.match(text):
         return [], ""
@@ -183,8 +223,8 @@ def templates_of(text: str) -> tuple[list[str], str]:
         elif folded in _ALL_MONTH_WORDS and not word:
             word = folded
             shapes.append("b")
-        elif "%" in token or (token[0].isalpha() and folded not in _CONNECTORS):
-            return [], ""
+        elif set(token) & {"%", ":"} or (token[0].isalpha() and folded not in _CONNECTORS):
+            return [], ""  # 08:05:00 is a time of day, not the 8th of May
         else:
             shapes.append("")
     fields = [shape for shape in shapes if shape]

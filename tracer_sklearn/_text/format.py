@@ -49,6 +49,9 @@ class ColumnFormat:
     missing : tuple of str
         Words that stand for nothing, in lower case. Blank cells and runs of ``-``, ``*``, ``.``,
         ``?``, ``_`` and ``#`` always do.
+    padded : bool
+        Numbers may begin with zeros, as 007.50 does; otherwise such a cell does not fit, since a
+        name of digits would lose its zeros.
     """
 
     kind: Kind
@@ -64,6 +67,7 @@ class ColumnFormat:
     true: tuple[str, ...] = ()
     false: tuple[str, ...] = ()
     missing: tuple[str, ...] = MISSING_WORDS
+    padded: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, equal to what JSON gives back."""
@@ -98,6 +102,7 @@ class ColumnFormat:
             parts += [f"currency {self.currency[0]}"] if self.currency else []
             parts += ["percent"] if self.percent else []
             parts += ["scaled by suffix"] if self.scales else []
+            parts += ["padded with zeros"] if self.padded else []
         elif self.kind in ("date", "datetime"):
             parts += [" or ".join(self.formats)]
             parts += [f"months in {self.months!r}"] if self.months else []

@@ -15,12 +15,14 @@ from tracer_sklearn._text.format import KINDS, ColumnFormat, Kind
 from tracer_sklearn._text.missing import MISSING_WORDS, SPACES, masked_examples
 from tracer_sklearn._text.months import MONTHS
 from tracer_sklearn._text.numbers import (
+    NO_AMOUNT,
     STYLES,
     choose_marks,
     fitting,
     is_whole,
     learn_affixes,
     looks_like_ids,
+    settle_padding,
 )
 from tracer_sklearn._text.parsing import failed, is_missing
 
@@ -125,14 +127,28 @@ def learn_counted(
         As for `learn_format`.
     """
     words, missing = _holding(cells)
-    found = (
-        _as_kind(words, kind, name, decimal, day_first)
-        if kind is not None
-        else _guess(words, name, decimal, day_first)
-    )
+    # "$ -" is no amount among amounts, and a word among words
+    amounts = words.filter(~words["text"].str.contains(NO_AMOUNT))
+    found = _found(amounts, kind, name, decimal, day_first)
+    if found.format.kind in ("number", "count"):
+        words = amounts
+    elif amounts.height < words.height:
+        found = _found(words, kind, name, decimal, day_first)
     ambiguous = tuple(replace(one, missing=missing) for one in found.ambiguous)
     chosen = replace(found.format, missing=missing)
     return _accounted(n_rows, words, chosen, found.why, ambiguous)
+
+
+def _found(
+    words: pl.DataFrame,
+    kind: Kind | None,
+    name: str,
+    decimal: str | None,
+    day_first: bool | None,
+) -> Learnt:
+    if kind is None:
+        return _guess(words, name, decimal, day_first)
+    return _as_kind(words, kind, name, decimal, day_first)
 
 
 def account_for(series: pl.Series, format: ColumnFormat, why: str) -> Learnt:
@@ -147,7 +163,8 @@ def account_for(series: pl.Series, format: ColumnFormat, why: str) -> Learnt:
     why : str
         Who gave it.
     """
-    words, _ = _holding(_counted(series))
+    cells = _counted(series)
+    words = cells.filter(~_cells(cells, is_missing(nw.col("text"), format)))
     return _accounted(series.len(), words, format, why, ())
 
 
@@ -239,8 +256,8 @@ def _holding(cells: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     missing: tuple[str, ...] = MISSING_WORDS
     codes = held["text"].str.contains("^[A-Z]{2}$")
     na = cells.filter(pl.col("text") == "NA")
-    if na.height and held.height >= 3 and codes.mean() > 0.8:  # type: ignore[operator]
-        # among codes of two capitals NA is one of them: Namibia, North America
+    if held.height >= 3 and codes.mean() > 0.8:  # type: ignore[operator]
+        # among codes of two capitals NA is one of them, be it in later rows: Namibia, North America
         missing = tuple(word for word in MISSING_WORDS if word != "na")
         held = pl.concat([held, na])
     return held, missing
@@ -298,6 +315,7 @@ def _as_kind(
     numbers = words["text"].filter(fitting(words["text"], format))
     if kind == "count" or (numbers.len() and is_whole(numbers, format)):
         format = replace(format, kind="count")
+    format = settle_padding(format, words["text"])
     return _learnt(format, f"{kind} as was asked for; {why}".rstrip("; "))
 
 
@@ -318,22 +336,23 @@ def _learn_number(words: pl.DataFrame, decimal: str | None) -> Learnt | str:
     if style is None:
         return "amounts in several currencies"
     format, why = style
-    if not _accept(words, format):
-        return "too many cells are no numbers"
     ids = looks_like_ids(words["text"])
     if ids:
         return f"identifiers: {ids}"
+    if not _accept(words, format):
+        return "too many cells are no numbers"
     numbers = words["text"].filter(fitting(words["text"], format))
     if is_whole(numbers, format):
         others = words["text"].filter(~fitting(words["text"], format))
         if others.str.contains(_CODE).any():
             return "identifiers: some cells are codes of letters and digits"
         format = replace(format, kind="count")
+    format = settle_padding(format, words["text"])
     return _learnt(format, why or f"read as numbers ({words.height} distinct)")
 
 
 def _number_style(words: pl.DataFrame, decimal: str | None) -> tuple[ColumnFormat, str] | None:
-    plain = ColumnFormat("number")
+    plain = ColumnFormat("number", padded=True)
     if decimal != "," and fitting(words["text"], plain).all():
         return plain, ""
     affixes = learn_affixes(words)

@@ -53,6 +53,7 @@ _CURRENCIES: tuple[tuple[str, ...], ...] = (
     ("EGP",),
     ("₿", "BTC"),
 )
+_EVERY_CURRENCY = any_of(word for group in _CURRENCIES for word in group)
 _CURRENCY_OF = {word.rstrip(".").casefold(): group for group in _CURRENCIES for word in group}
 _SCALES = (
     *(("k", 3), ("tsd", 3), ("m", 6), ("mn", 6), ("mm", 6), ("mio", 6), ("mln", 6)),
@@ -69,7 +70,12 @@ STYLES = (
 _GAPS = " \u00a0\u2007\u2009\u202f"
 _GAP = f"[{_GAPS}]"
 _MINUS = "[-−]"
+# in prices a dash behind the decimal mark stands for two zeros: CHF 12.-
+_DASH = "[-–—−]{1,2}"
 _MARKS = {" ": _GAP, "'": "['’´`]", ",": ",", ".": r"\."}
+
+# trimmed cells of a currency and dashes, as Excel writes the amount of nothing: "$ -"
+NO_AMOUNT = f"^(?i:(?:{_EVERY_CURRENCY}){_GAP}*[-–—−]+|[-–—−]+{_GAP}*(?:{_EVERY_CURRENCY}))$"
 
 # integers of up to 15 digits are exact in every engine and in Float64
 _WHOLE_DIGITS = 15
@@ -87,20 +93,21 @@ def number_pattern(format: ColumnFormat) -> str:
     """Return the pattern of trimmed cells of at most 60 characters that are numbers."""
     decimal = _MARKS[format.decimal]
     whole = format.kind == "count"
-    fraction = f"(?:{decimal}{'0' if whole else '[0-9]'}*)?"
-    digits = f"[0-9]{f'{{1,{_WHOLE_DIGITS}}}' if whole else '+'}{fraction}"
-    if not whole:
-        digits += f"|{decimal}[0-9]+"
+    zeros = "0" if whole else "[0-9]"
+    integer = _integer(_WHOLE_DIGITS if whole else None, padded=format.padded)
+    part = "" if whole else f"|{decimal}[0-9]+"
     if is_plain(format):
-        scientific = "" if whole else f"|[0-9]{{1,8}}{fraction}(?i:{_EXPONENT})"
+        fraction = f"(?:{decimal}{zeros}*)?"
+        digits = f"{integer}{fraction}{part}"
+        short = _integer(8, padded=format.padded)
+        scientific = "" if whole else f"|{short}{fraction}(?i:{_EXPONENT})"
         return f"^[-+]?(?:{digits}{scientific})$"
     if format.thousands:
         mark = _MARKS[format.thousands]
         # "1,23,456" groups as India does
         group = "[0-9]{2,3}" if format.thousands == "," else "[0-9]{3}"
         more = "{0,3}" if whole else "*"
-        grouped = f"[0-9]{{1,3}}(?:{mark}{group}){more}{mark}[0-9]{{3}}{fraction}"
-        digits = f"{grouped}|{digits}"
+        integer = f"(?:[1-9][0-9]{{0,2}}(?:{mark}{group}){more}{mark}[0-9]{{3}}|{integer})"
     before, after = "", ""
     if format.currency:
         before = f"(?:{any_of(format.currency)})?{_GAP}*"
@@ -109,11 +116,20 @@ def number_pattern(format: ColumnFormat) -> str:
         after = f"{_GAP}*(?:{any_of(word for word, _ in format.scales)})?{after}"
     if format.percent:
         before, after = f"%?{_GAP}*{before}", f"{_GAP}*%?{after}"
-    number = f"(?:{digits})"
+    number = f"(?:{integer}(?:{decimal}(?:{zeros}*|{_DASH}))?{part})"
+    # the dash of 12.- is no minus
+    closed = f"(?:{integer}(?:{decimal}{zeros}+)?{part})"
     signed = f"(?:[-+−]?{_GAP}*{before}|{before}[-+−]?{_GAP}*){number}{after}"
-    trailing = f"{before}{number}{after}{_GAP}*{_MINUS}"
+    trailing = f"{before}{closed}{after}{_GAP}*{_MINUS}"
     bracketed = f"{before}\\({_GAP}*{before}{number}{after}{_GAP}*\\){after}"
     return f"^(?i:{signed}|{trailing}|{bracketed})$"
+
+
+def _integer(digits: int | None, *, padded: bool) -> str:
+    """Return the pattern of up to so many digits; 01067 is no number, its zero would be lost."""
+    if padded:
+        return f"[0-9]{{1,{digits}}}" if digits else "[0-9]+"
+    return f"(?:0|[1-9][0-9]{f'{{0,{digits - 1}}}' if digits else '*'})"
 
 
 def fits_number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
@@ -127,6 +143,7 @@ def number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
     """Return the values of trimmed cells that fit; rounded once, from the decimal notation."""
     if is_plain(format):
         return _cast(text, format)
+    text = _undashed(text, format)
     power = _power(text, format)
     kept = _bare(text, format)
     size = _cast(kept if power is None else nw.concat_str(kept, power), format)
@@ -134,11 +151,16 @@ def number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
     return nw.when(negative).then(size * -1).otherwise(size)
 
 
-def _bare(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
-    """Return digits and decimal mark only; everything else stands at the ends or is a mark."""
+def _undashed(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    """Take away currencies with a decimal mark in them, and dashes that stand for decimals."""
     dotted = [word for word in format.currency if format.decimal in word]
     if dotted:
         text = text.str.replace_all(f"(?i:{any_of(dotted)})", "")
+    return text.str.replace_all(f"{_MARKS[format.decimal]}{_DASH}", format.decimal)
+
+
+def _bare(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    """Return digits and decimal mark only; everything else stands at the ends or is a mark."""
     words = "".join((*format.currency, *(word for word, _ in format.scales)))
     around = {*words.upper(), *words.lower(), *"()+-−%", *_GAPS} - {format.decimal}
     text = text.str.strip_chars("".join(sorted(around)))
@@ -185,9 +207,10 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
     Returns
     -------
     format, why : ColumnFormat, str
-        A number format without marks yet; None where two currencies meet.
+        A number format without marks yet, which takes leading zeros; None where two currencies
+        meet.
     """
-    noise = rf"[0-9.,'’´`()+−%{escape('-')}]|{_GAP}"
+    noise = rf"[0-9.,'’´`()+−–—%{escape('-')}]|{_GAP}"
     left = values.lazy().select(
         left=pl.col("text").str.replace_all(noise, ""), rows="rows", text="text"
     )
@@ -203,7 +226,7 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
             scales[scale] = scales.get(scale, 0) + rows
     if len(currencies) > 1:
         return None
-    found = ColumnFormat("number")
+    found = ColumnFormat("number", padded=True)
     why = []
     if currencies:
         found = replace(found, currency=next(iter(currencies)))
@@ -288,6 +311,13 @@ def fitting(text: pl.Series, format: ColumnFormat) -> pl.Series:
     return fits
 
 
+def settle_padding(format: ColumnFormat, text: pl.Series) -> ColumnFormat:
+    """Return the format without leading zeros, unless cells that fit it have some."""
+    strict = replace(format, padded=False)
+    padded = fitting(text, format) & ~fitting(text, strict)
+    return replace(format, padded=bool(padded.any()))
+
+
 def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
     """Tell whether no cell that fits the style has a decimal mark, a percent sign or a suffix."""
     if format.percent or format.scales:
@@ -299,12 +329,37 @@ def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
     return bool((whole & ~kept.str.contains(f"{mark}|[eE]")).all())
 
 
+# no measurements of one column lie further apart
+_WIDEST = 1e15
+# 030 123 456 and 012.345.678, but not 0.123 and 0,123
+_GROUPED_ZERO = rf"^[-+]?0[0-9]*(?:(?:[{_GAPS}'’´`][0-9]+)+|(?:\.[0-9]+){{2,}}|(?:,[0-9]+){{2,}})$"
+_GROUPED_PHONE = rf"^\+[0-9]+(?:(?:{_GAP}[0-9]+)+|(?:\.[0-9]+){{2,}})$"
+
+
 def looks_like_ids(text: pl.Series) -> str:
     """Say why numbers must stay text, or return an empty string."""
-    if text.str.contains("^[-+]?0[0-9]+$").any():
+    if text.str.contains(f"^[-+]?0[0-9]+$|{_GROUPED_ZERO}").any():
         return "leading zeros"
     if text.str.contains(f"^[-+]?[0-9]{{{_WHOLE_DIGITS + 1},}}$").any():
         return f"whole numbers of more than {_WHOLE_DIGITS} digits"
     if text.str.contains(r"^\+[0-9]{7,}$").any():
         return "phone numbers"
-    return ""
+    # +1 234 beside -567 is a change
+    if text.str.contains(_GROUPED_PHONE).any() and not text.str.contains("^[-−]").any():
+        return "phone numbers"
+    return "codes with an E" if _are_codes_with_e(text) else ""
+
+
+def _are_codes_with_e(text: pl.Series) -> bool:
+    """Tell 12E45 among article numbers from a measurement."""
+    text = text.filter(text.str.contains("[0-9]"))
+    coded = text.str.contains("^[-+]?[0-9]+[eE][0-9]+$")
+    if not coded.any():
+        return False
+    others = text.filter(~coded)
+    if others.len() and others.str.contains("^[-+]?[0-9]+$").all():
+        return True
+    sizes = text.cast(pl.Float64, strict=False).abs()
+    sizes = sizes.filter(sizes > 0)
+    low, high = sizes.min(), sizes.max()
+    return low is not None and bool(high / _WIDEST > low)  # type: ignore[operator]

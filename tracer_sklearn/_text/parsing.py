@@ -9,7 +9,7 @@ from tracer_sklearn._text.dates import date, fits_date
 from tracer_sklearn._text.flags import fits_flag, flag
 from tracer_sklearn._text.format import ColumnFormat
 from tracer_sklearn._text.missing import MISSING_DATES, missing_pattern, trimmed
-from tracer_sklearn._text.numbers import fits_number, number
+from tracer_sklearn._text.numbers import NO_AMOUNT, fits_number, number
 
 
 def is_missing(column: nw.Expr, format: ColumnFormat) -> nw.Expr:
@@ -17,7 +17,10 @@ def is_missing(column: nw.Expr, format: ColumnFormat) -> nw.Expr:
     words = format.missing
     if format.kind in ("date", "datetime"):
         words = (*words, *MISSING_DATES)
-    marked = trimmed(column).str.contains(missing_pattern(words))
+    text = trimmed(column)
+    marked = text.str.contains(missing_pattern(words))
+    if format.kind in ("number", "count"):
+        marked |= text.str.contains(NO_AMOUNT)
     return column.is_null() | marked.fill_null(True)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracer_sklearn._text.date_learning import SERIAL_NAME
+from tracer_sklearn._text.date_learning import speaks_of_time
 from tracer_sklearn._text.format import ColumnFormat
 
 _LONGEST_NUMBER = 40
@@ -97,7 +97,7 @@ def number_format(name: str, blocks: Sequence[Numbers], decimal: str = "") -> Co
         The decimal mark of the file, where it is known.
     """
     mark = decimal or "."
-    if SERIAL_NAME.search(name):
+    if speaks_of_time(name):
         return None  # its numbers may be moments
     held = [block for block in blocks if block.low is not None]
     if not held:
