@@ -12,7 +12,7 @@ Look = Literal["empty", "number", "date", "flag", "text"]
 _UNIT = r"(?:%|[$€£¥₹]|k|tsd|mio|mln|mrd|bn|m|eur|usd|gbp|chf|sek|nok|dkk|pln|czk|kr|zł|kč)\.?"
 _NUMBER = re.compile(
     rf"[-+−(]*\s*(?:{_UNIT}\s*)?[-+−(]*\s*(?:[0-9][0-9.,'’ \u00a0\u202f]*|[.,][0-9]+)"
-    rf"(?:e[-+]?[0-9]{{1,3}})?\s*(?:{_UNIT}\s*)?\)?\s*[-−]?",
+    rf"(?:e[-+]?[0-9]{{1,3}}|[-–—−]{{1,2}})?\s*(?:{_UNIT}\s*)?\)?\s*[-−]?",
     re.IGNORECASE,
 )
 _CLOCK = r"[0-9]{1,2}[:h.][0-9]{2}(?:[:.][0-9]{2}(?:[.,][0-9]+)?)?(?:\s*[ap]\.?m\.?)?"
