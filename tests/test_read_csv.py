@@ -507,3 +507,10 @@ def test_the_first_of_stacked_tables_is_read_though_a_wider_one_follows():
     with pytest.warns(ts.DataQualityWarning, match="another table starts in line 5"):
         read = frame_of("x,y\n1,2\n2,3\n\na,b,c\n" + "1,2,3\n" * 20)
     assert read.frame.to_dict(as_series=False) == {"x": [1, 2], "y": [2, 3]}
+
+
+def test_names_lose_control_characters_and_the_report_keeps_them():
+    read = frame_of(b"i\x00d,na\x1b[31mme,id,\x07\n1,Bob,2,3\n")
+    assert read.frame.columns == ["id", "na[31mme", "id_2", "column_4"]
+    assert read.report.columns["id"].original == "i\x00d"
+    assert len(ts.read_csv(b"i\x00d,name\n1,Bob\n", as_="pandas").frame) == 1
