@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import islice
 
 from pydantic import BaseModel, ConfigDict
 
@@ -135,7 +136,12 @@ def detect_dialect(sample: str, *, delimiter: str | None = None, line_end: str =
     """
     quote = _quote(sample)
     if delimiter is None:
-        scores = {mark: _score(sample, mark, quote) for mark in DELIMITERS}
+        splits = {mark: _split(sample, mark, quote) for mark in DELIMITERS}
+        scores = {mark: _score(splits[mark], mark) for mark in DELIMITERS}
+        if any(scores[mark] > 0 and _is_even(splits[mark]) for mark in DELIMITERS):
+            # what stands in no name stands in lists within cells
+            for mark in DELIMITERS:
+                scores[mark] *= len(_first(splits[mark])) > 1
         best = max(DELIMITERS, key=lambda mark: scores[mark])
         delimiter = best if scores[best] > 0 else ","
     bare = delimiter.strip(" ") or " "
@@ -173,18 +179,29 @@ def _blanks_follow(sample: str, delimiter: str, quote: str) -> bool:
     return blanks > 0 and blanks >= 0.9 * bare.count(delimiter)
 
 
-def _score(sample: str, mark: str, quote: str) -> float:
-    """Say how well a delimiter explains the sample: from 0 (not at all) to 1."""
+def _split(sample: str, mark: str, quote: str) -> list[list[str]]:
+    """Return the first rows that a delimiter makes of the sample."""
     if mark not in sample:
-        return 0.0
+        return []
     skips = _blanks_follow(sample, mark, quote)
     dialect = Dialect(delimiter=mark, quote=quote, skips_blanks=skips)
-    rows = []
-    for record in records_of(sample, dialect):
-        if not is_blank(record.cells):
-            rows.append(record.cells)
-        if len(rows) == _MOST_ROWS:
-            break
+    records = (record.cells for record in records_of(sample, dialect))
+    return list(islice((cells for cells in records if not is_blank(cells)), _MOST_ROWS))
+
+
+def _first(rows: list[list[str]]) -> list[str]:
+    return rows[0] if rows else []
+
+
+def _is_even(rows: list[list[str]]) -> bool:
+    """Tell rows of which nearly all, the first two among them, are as wide as the first one."""
+    width = len(_first(rows))
+    same = [len(row) == width for row in rows]
+    return width > 1 and len(rows) > 1 and same[1] and sum(same) >= 0.9 * len(rows)
+
+
+def _score(rows: list[list[str]], mark: str) -> float:
+    """Say how well a delimiter explains the sample: from 0 (not at all) to 1."""
     if not rows:
         return 0.0
     widths = Counter(len(row) for row in rows)
