@@ -528,3 +528,36 @@ def test_a_list_within_cells_is_no_delimiter(outer, inner, items, names):
     assert report.dialect.delimiter == outer
     assert frame.columns == names
     assert frame.height == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("Name\nMiller, Bob\nYoung, Cy\n", ["Miller, Bob", "Young, Cy"]),
+        ("comment\nHello, world\nfine\n", ["Hello, world", "fine"]),
+        ("comment\nwell, yes, no\na; b\nfine\n", ["well, yes, no", "a; b", "fine"]),
+        ("Preis\n1 EUR\n2 EUR\n", [1, 2]),
+        ("Preis\n1,50 EUR\n2,75 EUR\n", [1.5, 2.75]),
+        ("Zeit\n2024-01-01 10:00:00\n", [dt.datetime(2024, 1, 1, 10)]),
+        ("betrag\n1,5\n2,5\n", [1.5, 2.5]),
+        ("tags\nA|B\nB\nC|D|E\n", ["A|B", "B", "C|D|E"]),
+    ],
+)
+def test_one_column_whose_cells_hold_what_might_be_a_delimiter(text, values):
+    frame, report = frame_of(text)
+    assert frame.to_dict(as_series=False) == {text.partition("\n")[0]: values}
+    assert all_lines(report) == report.lines.total == report.lines.rows + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("Report\nid,name\n1,Bob\n2,Cy\n", ["id", "name"]),
+        ("Report\nid, name\n1, Bob\n2, Cy\n", ["id", "name"]),
+        ("Report\n\nname;city\nBob;Paris\nCy;Rome\n", ["name", "city"]),
+        ("Report\n1;Bob;3\n2;Cy;4\n", ["column_1", "column_2", "column_3"]),
+        ("Report\nname,city,job\nBob,Paris,cook\nCy,Rome,smith\n", ["name", "city", "job"]),
+    ],
+)
+def test_a_title_of_one_word_is_no_column(text, columns):
+    assert frame_of(text).frame.columns == columns

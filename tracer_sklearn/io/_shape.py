@@ -256,7 +256,8 @@ def _first_row(records: Sequence[Record], draft: Shape) -> int:
     for at, record in enumerate(records):
         held = sum(bool(cell.strip(SPACES)) for cell in record.cells)
         near = abs(len(record.cells) - draft.width) <= 1
-        if near and held and (held > 1 or draft.width <= 2 or draft.agrees(record.cells)[0]):
+        full = draft.width <= 2 and len(record.cells) >= draft.width
+        if near and held and (held > 1 or full or draft.agrees(record.cells)[0]):
             return at
     return len(records)
 
@@ -279,7 +280,7 @@ def _looks_named(records: Sequence[Record], start: int) -> bool:
 
 def _has_row_names(head: Sequence[Record], rows: Sequence[Record], width: int) -> bool:
     """Tell a file whose rows start with a name that the header does not know, as R writes them."""
-    if len(head) != 1 or len(head[0].cells) != width - 1 or width < 2:
+    if len(head) != 1 or len(head[0].cells) != width - 1 or width < 3:
         return False
     ends = [row.cells[-1] for row in rows[:_MOST_ROWS] if len(row.cells) == width]
     return bool(ends) and any(end.strip(SPACES) for end in ends)

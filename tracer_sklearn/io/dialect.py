@@ -23,6 +23,8 @@ __all__ = [
 DELIMITERS = (",", ";", "\t", "|", " ")
 # rows that decide; more would not change the answer
 _MOST_ROWS = 200
+# what separates the cells of a file of one column: nothing that is there
+_UNUSED = ("\t", ";", "|", "\x1f")
 _OTHERS = re.compile(r"[;\t|]")
 
 
@@ -144,6 +146,8 @@ def detect_dialect(sample: str, *, delimiter: str | None = None, line_end: str =
                 scores[mark] *= len(_first(splits[mark])) > 1
         best = max(DELIMITERS, key=lambda mark: scores[mark])
         delimiter = best if scores[best] > 0 else ","
+        if scores[best] > 0 and _is_one_column(sample, splits[best], best):
+            delimiter = next((mark for mark in _UNUSED if mark not in sample), _UNUSED[-1])
     bare = delimiter.strip(" ") or " "
     skips = delimiter != bare or _blanks_follow(sample, bare, quote)
     escape = _escape(sample, bare, quote)
@@ -191,6 +195,43 @@ def _split(sample: str, mark: str, quote: str) -> list[list[str]]:
 
 def _first(rows: list[list[str]]) -> list[str]:
     return rows[0] if rows else []
+
+
+def _is_one_column(sample: str, rows: list[list[str]], mark: str) -> bool:
+    """Tell a name of one word over prose, numbers or times that hold what would be a delimiter.
+
+    A title over a table stands apart from it, or over names of its own, or over at least three
+    columns, or over two of which one is typed and the rows are neither numbers nor times.
+    """
+    lines = sample.lstrip("\n").split("\n")
+    if len(_first(rows)) != 1 or mark in lines[0] or not "".join(lines[1:2]).strip():
+        return False
+    body = rows[1:]
+    whole = [mark.join(row) for row in body]
+    if '"' in "".join(whole[:1]) + lines[1]:
+        return False  # who quotes cells, separates them
+    share = len(body) * 0.5
+    if sum(look(cell) == "date" for cell in whole) > share:
+        return True
+    number = re.compile(r"\S+|\S+[ ,]\D*|[^ ,]+(?:[ ,][0-9]{3})+(?:[.,][0-9]+)?(?:\s\D*)?")
+    if sum(look(c) == "number" and bool(number.fullmatch(c)) for c in whole) > share:
+        return True
+    wide = [row for row in body if len(row) > 1]
+    width, most = Counter(map(len, wide)).most_common(1)[0]
+    same = [row for row in wide if len(row) == width]
+    loose = mark == "," and _blanks_follow("\n".join(lines[1:]), mark, '"')
+    if width > 2 and (most == len(body) or (most > share and not loose)):
+        return False
+    # the first of them may hold names
+    typed = [
+        at
+        for at in range(width)
+        if sum(look(row[at]) in ("number", "date") for row in same) >= 0.75 * (most - 1)
+    ]
+    if width > 2:
+        return not (typed and most > 2)
+    named = any(look(same[0][at]) == "text" for at in typed)
+    return not typed or mark == " " or (loose and not named) or most <= 0.95 * len(body)
 
 
 def _is_even(rows: list[list[str]]) -> bool:
