@@ -561,3 +561,19 @@ def test_one_column_whose_cells_hold_what_might_be_a_delimiter(text, values):
 )
 def test_a_title_of_one_word_is_no_column(text, columns):
     assert frame_of(text).frame.columns == columns
+
+
+@pytest.mark.parametrize("gap", ["", "\n"])
+@pytest.mark.parametrize(
+    "title", ["Sales report, Germany", "Sales, Germany\nAll regions, 2024", "Sales, Germany, 2024"]
+)
+def test_a_title_with_commas_is_no_part_of_the_names(title, gap):
+    read = frame_of(f"{title}\n{gap}id,name,amt,day\n1,Bob,3,2024-01-31\n2,Cy,4,2024-02-01\n")
+    assert read.frame.columns == ["id", "name", "amt", "day"]
+    assert read.frame.height == 2
+    assert read.report.lines.above == title.count("\n") + 1
+
+
+def test_names_over_names_are_joined_though_their_row_ends_early():
+    read = frame_of(",Q1,,Q2\nr,a,b,c,d\nX,1,2,3,4\nY,1,2,3,4\n")
+    assert read.frame.columns == ["r", "Q1 a", "Q1 b", "Q2 c", "Q2 d"]

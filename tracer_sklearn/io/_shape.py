@@ -248,7 +248,15 @@ def _is_title(record: Record, last: Record, draft: Shape) -> bool:
     """Tell a title above a header: one cell at the left, or a single cell alone."""
     held = [at for at, cell in enumerate(record.cells) if cell.strip(SPACES)]
     below = len(_stripped(last.cells))
-    return draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1)
+    if draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1):
+        return True
+    # commas of a sentence: names over names reach over the table, leave out cells or come again
+    cells = [cell.strip(SPACES) for cell in record.cells]
+    return (
+        len(cells) < min(below, draft.width)
+        and len(held) == len(cells) == len(set(cells))
+        and not all(map(is_year, cells))
+    )
 
 
 def _first_row(records: Sequence[Record], draft: Shape) -> int:
