@@ -577,3 +577,43 @@ def test_a_title_with_commas_is_no_part_of_the_names(title, gap):
 def test_names_over_names_are_joined_though_their_row_ends_early():
     read = frame_of(",Q1,,Q2\nr,a,b,c,d\nX,1,2,3,4\nY,1,2,3,4\n")
     assert read.frame.columns == ["r", "Q1 a", "Q1 b", "Q2 c", "Q2 d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "above", "below"),
+    [
+        ("id,name,amount\n--,----,------\n{}", 1, 0),
+        ("|---|---|---|\n|id|name|amount|\n|---|---|---|\n{}|---|---|---|\n", 2, 1),
+        ("| id | name | amount |\n|:--|:---:|---:|\n{}", 1, 0),
+        (" id | name | amount\n----+------+-------\n{}(40 rows)\n", 1, 1),
+        ("id;name;amount\n==;====;======\n{}==;====;======\nTotal;;1,5\n", 1, 2),
+    ],
+)
+def test_lines_that_are_drawn_are_no_rows(text, above, below):
+    mark = next(mark for mark in "|;," if mark in text)
+    edge = mark if text.startswith("|") else ""
+    rows = "".join(f"{edge}{mark.join((str(n), f'P{n}', '2.5'))}{edge}\n" for n in range(40))
+    frame, report = frame_of(text.format(rows))
+    assert frame.columns == ["id", "name", "amount"]
+    assert frame["id"].to_list() == list(range(40))
+    assert frame["amount"].sum() == 100
+    lines = report.lines
+    assert (lines.above, lines.footer) == (above, below)
+    assert all_lines(report) == lines.total == text.format(rows).count("\n")
+
+
+def test_lines_that_are_drawn_within_a_long_table_are_set_aside():
+    rows = "".join(f"{n},P{n},{n}.5\n" for n in range(2000))
+    text = f"id,name,amount\n{rows}--,----,------\n{rows}"
+    with pytest.warns(DataQualityWarning, match="1 lines could not be used"):
+        frame, report = frame_of(text)
+    assert frame.height == 4000
+    assert frame.null_count().row(0) == (0, 0, 0)
+    assert all_lines(report) == report.lines.total == 4002
+
+
+def test_a_row_of_single_dashes_is_a_row_of_missing_cells():
+    frame, report = frame_of("id,name,amount\n-,-,-\n" + "1,Bob,2\n" * 20 + "-,-,-\n2,Cy,3\n")
+    assert frame.height == 23
+    assert frame.null_count().row(0) == (2, 2, 2)
+    assert report.lines.set_aside == report.lines.above == report.lines.footer == 0

@@ -11,7 +11,7 @@ from typing import Literal
 from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._account import Account, lines_of
 from tracer_sklearn.io._blocks import BLOCK_BYTES, SMALL_BLOCK_BYTES, Block, Cutter, line_chunks
-from tracer_sklearn.io._body import Body, Fail
+from tracer_sklearn.io._body import RULE, Body, Fail
 from tracer_sklearn.io._cells import is_blank
 from tracer_sklearn.io._records import Record, records_of
 from tracer_sklearn.io._rows import Convert, Piece, pieces_of
@@ -249,8 +249,10 @@ def _above(records: Sequence[Record], shape: Shape, account: Account) -> int:
             account.blank += record.n_lines
         else:
             account.above.add(record, "above the table")
+    for record in shape.rules:
+        account.above.add(record, RULE)
     account.header = lines_of(shape.header)
-    skipped = [*records[: shape.before], *shape.header]
+    skipped = [*records[: shape.before], *shape.header, *shape.rules]
     lines = lines_of(skipped)
     account.lines = lines
     return lines + 1

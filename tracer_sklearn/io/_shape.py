@@ -10,7 +10,7 @@ from itertools import pairwise, takewhile
 from typing import Literal
 
 from tracer_sklearn._text.missing import SPACES
-from tracer_sklearn.io._cells import Look, is_blank, is_year, look
+from tracer_sklearn.io._cells import Look, is_blank, is_rule, is_year, look
 from tracer_sklearn.io._names import join_header, unique_names
 from tracer_sklearn.io._records import Record
 
@@ -40,6 +40,8 @@ class Shape:
         Share of cells that hold something.
     decimal : str
         "," or "." where the cells of the file give it away, else empty.
+    rules : tuple of Record
+        The records between the header and the first row: lines drawn with characters.
     """
 
     width: int
@@ -50,6 +52,7 @@ class Shape:
     looks: tuple[Look | None, ...] = ()
     filled: tuple[float, ...] = ()
     decimal: Literal["", ".", ","] = ""
+    rules: tuple[Record, ...] = ()
 
     def agrees(self, cells: Sequence[str]) -> tuple[int, int]:
         """Count the cells that look like their typed column, and those that do not."""
@@ -83,6 +86,7 @@ def find_shape(
     rows = [record for record in records if not is_blank(record.cells)]
     if not rows:
         return Shape(width=0, before=len(records))
+    rows = [record for record in rows if not is_rule(record.cells)] or rows
     width = _width(rows)
     body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
     # the first full record may be the header
@@ -97,6 +101,8 @@ def find_shape(
         start, head = _find_header(records, draft, wanted)
     # a header may be wider than the rows, whose last empty cells were dropped
     rows_from = start + len(head)
+    rules = list(takewhile(lambda record: is_rule(record.cells), records[rows_from:]))
+    rows_from += len(rules)
     if header == "auto" and head:
         width = _width_below(records[rows_from:], head[-1]) or width
     tops = [len(_stripped(record.cells)) for record in head]
@@ -104,7 +110,8 @@ def find_shape(
     width = max(width, *tops) if tops else width
     cells = [["", *record.cells] if row_names else record.cells for record in head]
     found = join_header(cells, width) if head else [""] * width
-    body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)][:_MOST_ROWS]
+    body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)]
+    body = [cells for cells in body if not is_rule(cells, least=3)][:_MOST_ROWS]
     if width != draft.width or len(head) != 1 or start:
         looks, filled = _columns([row for row in body if abs(len(row) - width) <= 1] or body, width)
     return Shape(
@@ -116,6 +123,7 @@ def find_shape(
         looks=looks,
         filled=filled,
         decimal=_decimal(body, looks),
+        rules=tuple(rules),
     )
 
 
@@ -171,7 +179,7 @@ def _find_header(
     runs: list[list[int]] = []
     previous = -2
     for at, record in enumerate(records):
-        if is_blank(record.cells):
+        if is_blank(record.cells) or is_rule(record.cells):
             continue
         verdict = _is_heading(record, draft, seen=bool(runs))
         if verdict is None and _counts_years(record, draft):
@@ -265,6 +273,8 @@ def _first_row(records: Sequence[Record], draft: Shape) -> int:
         held = sum(bool(cell.strip(SPACES)) for cell in record.cells)
         near = abs(len(record.cells) - draft.width) <= 1
         full = draft.width <= 2 and len(record.cells) >= draft.width
+        if is_rule(record.cells):
+            continue
         if near and held and (held > 1 or full or draft.agrees(record.cells)[0]):
             return at
     return len(records)
@@ -274,6 +284,7 @@ def _looks_named(records: Sequence[Record], start: int) -> bool:
     """Tell a first record of names where all columns are text: no name comes again below it."""
     names = [cell.strip(SPACES) for cell in records[start].cells]
     below = [record.cells for record in records[start + 1 :] if not is_blank(record.cells)]
+    below = [cells for cells in below if not is_rule(cells)]
     if any(name and look(name) != "text" for name in names):
         return False
     held = [name for name in names if name]
