@@ -617,3 +617,28 @@ def test_a_row_of_single_dashes_is_a_row_of_missing_cells():
     assert frame.height == 23
     assert frame.null_count().row(0) == (2, 2, 2)
     assert report.lines.set_aside == report.lines.above == report.lines.footer == 0
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("Gesamtergebnis", "Endsumme", "Summen", "Totalt", "Totalsumma", "I alt", "Ukupno"),
+        *("Összesen", "Spolu", "Suma końcowa", "Ogółem", "Totale complessivo", "Somma"),
+        *("Eindtotaal", "Celkový součet", "Genel Toplam", "Общий итог", "Saldo", "Endsaldo"),
+        *("Solde", "Saldo final", "Closing Balance", "Ending Balance", "Total EUR"),
+        *("Total: Account", "*** Total ***", "Итого:", "Grand Total (USD)", "Zwischensumme"),
+    ],
+)
+@pytest.mark.parametrize("key", ["2024-01-{:02d}", "A{}"])
+def test_totals_and_balances_at_the_end_are_no_rows(word, key):
+    rows = "".join(f"{key.format(n)};P{n};{n},50\n" for n in range(1, 25))
+    frame, report = frame_of(f"key;name;amount\n{rows}{word};;312,00\n")
+    assert frame.height == 24
+    assert report.lines.footer == 1
+    assert all_lines(report) == report.lines.total
+
+
+@pytest.mark.parametrize("name", ["Total Wine", "Saldo Anna", "Totals Oil", "Summer"])
+def test_names_that_start_like_totals_are_rows(name):
+    rows = "".join(f"A{n};P{n};{n},50\n" for n in range(1, 25))
+    assert frame_of(f"key;name;amount\n{rows}{name};;312,00\n").frame.height == 25

@@ -13,9 +13,19 @@ from tracer_sklearn.io._records import Record
 from tracer_sklearn.io._shape import Shape
 
 _TOTAL = re.compile(
-    r"(?:(?:grand|sub|over)[- ]?)?(?:total|totals|totaal|totale|totaux|totales|sum|sums|summe|"
-    r"gesamt|gesamtsumme|insgesamt|zwischensumme|somme|suma|soma|razem|celkem|summa|yhteensä|toplam|"
-    r"итого|всего|合計|合计|總計|总计)(?: (?:general|général|generale|geral|overall))?\s*:?",
+    r"[\W_]*(?:(?:(?:grand|sub|over|net)[- ]?)?(?:total|totals|totaal|totale|totaux|totales|totalt|"
+    r"sum|sums|summe|summen|gesamt|insgesamt|somme|somma|suma|sumy|soma)|"
+    r"(?:gesamt|end|zwischen|teil)(?:summen?|ergebnis|betrag)|ergebnis|totalsumma?|totalbeløb|"
+    r"(?:eind|sub)totaal|(?:delsumma?|slutsumma?)|sammanlagt|i alt|sum(?:ma)? totalt?|"
+    r"razem|łącznie|ogółem|suma końcowa|celkem|spolu|celkový součet|celková suma|součet|súčet|"
+    r"ukupno|sveukupno|skupaj|összesen|végösszeg|mindösszesen|summa|yhteensä|kokku|"
+    r"kopā|iš viso|(?:genel |ara )?toplam|σύνολο|γενικό σύνολο|"
+    r"(?:общий |промежуточный )?итого?|всего|сумма|разом|всього|общо|"
+    r"(?:end|schluss)?saldo|kontostand|solde(?: final)?|"
+    r"saldo (?:final|finale|końcowe|slutt)|(?:closing|ending|final|end) balance|"
+    r"合計|合计|總計|总计|小計|小计|総計|합계|총계)"
+    r"(?: (?:general|général|générale?|generale|complessivo|geral|overall|final|finale))?"
+    r"(?:[\s:(\[]+(?:(?-i:[A-Z]{3})|[$€£¥₹]|Kč|zł|kr)[)\]]*)?(?:\s*:\s*\w[\w ]{0,30})?[\W_]*",
     re.IGNORECASE,
 )
 _PROSE = re.compile(
