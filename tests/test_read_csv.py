@@ -642,3 +642,11 @@ def test_totals_and_balances_at_the_end_are_no_rows(word, key):
 def test_names_that_start_like_totals_are_rows(name):
     rows = "".join(f"A{n};P{n};{n},50\n" for n in range(1, 25))
     assert frame_of(f"key;name;amount\n{rows}{name};;312,00\n").frame.height == 25
+
+
+def test_a_header_below_the_last_line_is_an_error():
+    assert frame_of("a,b\n1,2\n3,4\n", header=3).frame.columns == ["3", "4"]
+    with pytest.raises(IngestionError, match="`header` is 4, but there are 3 lines in it"):
+        frame_of("a,b\n1,2\n3,4\n", header=4)
+    with pytest.raises(IngestionError, match=r"lines in the first [0-9,]+ bytes of it"):
+        frame_of("a,b\n" + "1,2\n" * 100_000, header=90_000)

@@ -146,6 +146,8 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         raise IngestionError.from_reason(
             source.name, "it holds no table, not even a header", "export it again"
         )
+    if isinstance(words.header, int) and words.header > lines_of(records):
+        raise _no_header(source, words.header, records, sample, chunks)
     hints = 0 if announced is None else 1
     shape = find_shape(records[hints:], header=words.header, wanted=words.wanted)
     shape = replace(shape, before=shape.before + hints)
@@ -239,6 +241,23 @@ def _too_wide(source: Source, limits: IngestionLimits) -> IngestionError:
         f"a row of more than {limits.max_columns:,} columns",
         "check the delimiter, or raise `max_columns` of the limits",
         line=1,
+    )
+
+
+def _no_header(
+    source: Source, header: int, records: Sequence[Record], sample: bytes, chunks: Iterator[bytes]
+) -> IngestionError:
+    """Return the error of a header below the last line, or below those that are looked at."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > len(sample):
+            break
+    where = "in it" if size <= len(sample) else f"in the first {len(sample):,} bytes of it"
+    return IngestionError.from_reason(
+        source.name,
+        f"`header` is {header}, but there are {lines_of(records):,} lines {where}",
+        "say in which line the names stand, counted from 1, or set header='auto'",
     )
 
 
