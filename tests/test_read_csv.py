@@ -650,3 +650,29 @@ def test_a_header_below_the_last_line_is_an_error():
         frame_of("a,b\n1,2\n3,4\n", header=4)
     with pytest.raises(IngestionError, match=r"lines in the first [0-9,]+ bytes of it"):
         frame_of("a,b\n" + "1,2\n" * 100_000, header=90_000)
+
+
+def stacked_tables(order):
+    tables = {
+        2: "id,name\n" + "".join(f"{n},N{n}\n" for n in range(10)),
+        3: "sku,price,qty\n" + "".join(f"S{n},{n}.5,{n}\n" for n in range(10)),
+        4: "day,a,b,c\n" + "".join(f"2024-01-{n + 10},{n},2,3\n" for n in range(30)),
+    }
+    return "\n".join(tables[width] for width in order)
+
+
+@pytest.mark.parametrize("order", [(2, 3), (3, 2), (2, 4), (4, 2), (3, 4), (4, 3), (2, 3, 4)])
+def test_the_first_of_stacked_tables_is_read_whatever_their_widths(order):
+    with pytest.warns(DataQualityWarning, match="another table starts in line"):
+        frame, report = frame_of(stacked_tables(order))
+    assert frame.width == order[0]
+    assert frame.height == {2: 10, 3: 10, 4: 30}[order[0]]
+    assert [len(table.names) for table in report.lines.tables] == list(order[1:])
+    assert all_lines(report) == report.lines.total
+
+
+def test_parameters_above_a_table_are_no_table():
+    text = "key,value\nReport,Sales\nDate,2024-01-01\nUser,Bob\nRegion,North\nUnit,kg\n\n"
+    frame, report = frame_of(text + "sku,price,qty\n" + "S1,1.5,2\n" * 20)
+    assert frame.columns == ["sku", "price", "qty"]
+    assert report.lines.above == 6

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, takewhile
+from itertools import dropwhile, pairwise, takewhile
 from typing import Literal
 
 from tracer_sklearn._text.missing import SPACES
@@ -87,6 +87,9 @@ def find_shape(
     if not rows:
         return Shape(width=0, before=len(records))
     rows = [record for record in rows if not is_rule(record.cells)] or rows
+    if header == "auto" and not wanted and (end := _end_of_first_table(records)):
+        records = records[:end]
+        rows = [record for record in rows if record.line <= records[-1].line]
     width = _width(rows)
     body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
     # the first full record may be the header
@@ -125,6 +128,31 @@ def find_shape(
         decimal=_decimal(body, looks),
         rules=tuple(rules),
     )
+
+
+def _end_of_first_table(records: Sequence[Record]) -> int:
+    """Return where the first of stacked tables ends, or 0 where nothing says that it is one.
+
+    It has names over a column of numbers or dates, at least five rows, all as wide as its
+    names, and is no small block of parameters above the data; the table after the blank line
+    has another width, names where the first one holds numbers or dates, and as even rows.
+    """
+    start = next((at for at, record in enumerate(records) if not is_blank(record.cells)), 0)
+    first = list(takewhile(lambda record: not is_blank(record.cells), records[start:]))
+    end = start + len(first)
+    rest = list(dropwhile(lambda record: is_blank(record.cells), records[end:]))
+    below = list(takewhile(lambda record: not is_blank(record.cells), rest))
+    if len(first) < 6 or len(below) < 2 or len(below) > 5 * len(first):
+        return 0
+    names, others = first[0].cells, below[0].cells
+    width = len(names)
+    even = {len(record.cells) for record in first} == {width}
+    even = even and {len(record.cells) for record in below} == {len(others)}
+    named = all(look(cell) == "text" for cell in [*names, *others])
+    if not (even and named and 1 < width != len(others) > 1):
+        return 0
+    looks, _ = _columns([record.cells for record in first[1:]], width)
+    return end if any(looks[: len(others)]) else 0
 
 
 def _stripped(cells: Sequence[str]) -> Sequence[str]:
