@@ -516,13 +516,13 @@ def test_names_lose_control_characters_and_the_report_keeps_them():
     assert len(ts.read_csv(b"i\x00d,name\n1,Bob\n", as_="pandas").frame) == 1
 
 
-@pytest.mark.parametrize("outer", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("inner", [",", ";", "\t", "|", " "])
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [(outer, inner) for outer in ",;\t|" for inner in ",;\t| " if inner != outer],
+)
 @pytest.mark.parametrize("items", ["ABC", "123", "AB"])
 @pytest.mark.parametrize("names", [["id", "tags"], ["id", "tags", "n"]])
 def test_a_list_within_cells_is_no_delimiter(outer, inner, items, names):
-    if inner == outer:
-        pytest.skip("the cells would need quotes")
     row = outer.join(["7", inner.join(items), "5"][: len(names)])
     frame, report = frame_of(f"{outer.join(names)}\n" + f"{row}\n" * 50)
     assert report.dialect.delimiter == outer
