@@ -528,3 +528,172 @@ def test_zips_of_a_later_file_never_lose_their_zeros():
         report = batches.report
     assert cells == [10115] * 50 + [None]
     assert report.columns["zip"].failures == 1
+
+
+def test_names_lose_control_characters_and_the_report_keeps_them():
+    read = frame_of(b"i\x00d,na\x1b[31mme,id,\x07\n1,Bob,2,3\n")
+    assert read.frame.columns == ["id", "na[31mme", "id_2", "column_4"]
+    assert read.report.columns["id"].original == "i\x00d"
+    assert len(ts.read_csv(b"i\x00d,name\n1,Bob\n", as_="pandas").frame) == 1
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner"),
+    [(outer, inner) for outer in ",;\t|" for inner in ",;\t| " if inner != outer],
+)
+@pytest.mark.parametrize("items", ["ABC", "123", "AB"])
+@pytest.mark.parametrize("names", [["id", "tags"], ["id", "tags", "n"]])
+def test_a_list_within_cells_is_no_delimiter(outer, inner, items, names):
+    row = outer.join(["7", inner.join(items), "5"][: len(names)])
+    frame, report = frame_of(f"{outer.join(names)}\n" + f"{row}\n" * 50)
+    assert report.dialect.delimiter == outer
+    assert frame.columns == names
+    assert frame.height == 50
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("Name\nMiller, Bob\nYoung, Cy\n", ["Miller, Bob", "Young, Cy"]),
+        ("comment\nHello, world\nfine\n", ["Hello, world", "fine"]),
+        ("comment\nwell, yes, no\na; b\nfine\n", ["well, yes, no", "a; b", "fine"]),
+        ("Preis\n1 EUR\n2 EUR\n", [1, 2]),
+        ("Preis\n1,50 EUR\n2,75 EUR\n", [1.5, 2.75]),
+        ("Zeit\n2024-01-01 10:00:00\n", [dt.datetime(2024, 1, 1, 10)]),
+        ("betrag\n1,5\n2,5\n", [1.5, 2.5]),
+        ("tags\nA|B\nB\nC|D|E\n", ["A|B", "B", "C|D|E"]),
+    ],
+)
+def test_one_column_whose_cells_hold_what_might_be_a_delimiter(text, values):
+    frame, report = frame_of(text)
+    assert frame.to_dict(as_series=False) == {text.partition("\n")[0]: values}
+    assert all_lines(report) == report.lines.total == report.lines.rows + 1
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("Report\nid,name\n1,Bob\n2,Cy\n", ["id", "name"]),
+        ("Report\nid, name\n1, Bob\n2, Cy\n", ["id", "name"]),
+        ("Report\n\nname;city\nBob;Paris\nCy;Rome\n", ["name", "city"]),
+        ("Report\n1;Bob;3\n2;Cy;4\n", ["column_1", "column_2", "column_3"]),
+        ("Report\nname,city,job\nBob,Paris,cook\nCy,Rome,smith\n", ["name", "city", "job"]),
+    ],
+)
+def test_a_title_of_one_word_is_no_column(text, columns):
+    assert frame_of(text).frame.columns == columns
+
+
+@pytest.mark.parametrize("gap", ["", "\n"])
+@pytest.mark.parametrize(
+    "title", ["Sales report, Germany", "Sales, Germany\nAll regions, 2024", "Sales, Germany, 2024"]
+)
+def test_a_title_with_commas_is_no_part_of_the_names(title, gap):
+    read = frame_of(f"{title}\n{gap}id,name,amt,day\n1,Bob,3,2024-01-31\n2,Cy,4,2024-02-01\n")
+    assert read.frame.columns == ["id", "name", "amt", "day"]
+    assert read.frame.height == 2
+    assert read.report.lines.above == title.count("\n") + 1
+
+
+def test_names_over_names_are_joined_though_their_row_ends_early():
+    read = frame_of(",Q1,,Q2\nr,a,b,c,d\nX,1,2,3,4\nY,1,2,3,4\n")
+    assert read.frame.columns == ["r", "Q1 a", "Q1 b", "Q2 c", "Q2 d"]
+
+
+@pytest.mark.parametrize(
+    ("text", "above", "below"),
+    [
+        ("id,name,amount\n--,----,------\n{}", 1, 0),
+        ("|---|---|---|\n|id|name|amount|\n|---|---|---|\n{}|---|---|---|\n", 2, 1),
+        ("| id | name | amount |\n|:--|:---:|---:|\n{}", 1, 0),
+        (" id | name | amount\n----+------+-------\n{}(40 rows)\n", 1, 1),
+        ("id;name;amount\n==;====;======\n{}==;====;======\nTotal;;1,5\n", 1, 2),
+    ],
+)
+def test_lines_that_are_drawn_are_no_rows(text, above, below):
+    mark = next(mark for mark in "|;," if mark in text)
+    edge = mark if text.startswith("|") else ""
+    rows = "".join(f"{edge}{mark.join((str(n), f'P{n}', '2.5'))}{edge}\n" for n in range(40))
+    frame, report = frame_of(text.format(rows))
+    assert frame.columns == ["id", "name", "amount"]
+    assert frame["id"].to_list() == list(range(40))
+    assert frame["amount"].sum() == 100
+    lines = report.lines
+    assert (lines.above, lines.footer) == (above, below)
+    assert all_lines(report) == lines.total == text.format(rows).count("\n")
+
+
+def test_lines_that_are_drawn_within_a_long_table_are_set_aside():
+    rows = "".join(f"{n},P{n},{n}.5\n" for n in range(2000))
+    text = f"id,name,amount\n{rows}--,----,------\n{rows}"
+    with pytest.warns(DataQualityWarning, match="1 lines could not be used"):
+        frame, report = frame_of(text)
+    assert frame.height == 4000
+    assert frame.null_count().row(0) == (0, 0, 0)
+    assert all_lines(report) == report.lines.total == 4002
+
+
+def test_a_row_of_single_dashes_is_a_row_of_missing_cells():
+    frame, report = frame_of("id,name,amount\n-,-,-\n" + "1,Bob,2\n" * 20 + "-,-,-\n2,Cy,3\n")
+    assert frame.height == 23
+    assert frame.null_count().row(0) == (2, 2, 2)
+    assert report.lines.set_aside == report.lines.above == report.lines.footer == 0
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("Gesamtergebnis", "Endsumme", "Summen", "Totalt", "Totalsumma", "I alt", "Ukupno"),
+        *("Összesen", "Spolu", "Suma końcowa", "Ogółem", "Totale complessivo", "Somma"),
+        *("Eindtotaal", "Celkový součet", "Genel Toplam", "Общий итог", "Saldo", "Endsaldo"),
+        *("Solde", "Saldo final", "Closing Balance", "Ending Balance", "Total EUR"),
+        *("Total: Account", "*** Total ***", "Итого:", "Grand Total (USD)", "Zwischensumme"),
+    ],
+)
+@pytest.mark.parametrize("key", ["2024-01-{:02d}", "A{}"])
+def test_totals_and_balances_at_the_end_are_no_rows(word, key):
+    rows = "".join(f"{key.format(n)};P{n};{n},50\n" for n in range(1, 25))
+    frame, report = frame_of(f"key;name;amount\n{rows}{word};;312,00\n")
+    assert frame.height == 24
+    assert report.lines.footer == 1
+    assert all_lines(report) == report.lines.total
+
+
+@pytest.mark.parametrize("name", ["Total Wine", "Saldo Anna", "Totals Oil", "Summer"])
+def test_names_that_start_like_totals_are_rows(name):
+    rows = "".join(f"A{n};P{n};{n},50\n" for n in range(1, 25))
+    assert frame_of(f"key;name;amount\n{rows}{name};;312,00\n").frame.height == 25
+
+
+def test_a_header_below_the_last_line_is_an_error():
+    assert frame_of("a,b\n1,2\n3,4\n", header=3).frame.columns == ["3", "4"]
+    with pytest.raises(IngestionError, match="`header` is 4, but there are 3 lines in it"):
+        frame_of("a,b\n1,2\n3,4\n", header=4)
+    with pytest.raises(IngestionError, match=r"lines in the first [0-9,]+ bytes of it"):
+        frame_of("a,b\n" + "1,2\n" * 100_000, header=90_000)
+
+
+def stacked_tables(order):
+    tables = {
+        2: "id,name\n" + "".join(f"{n},N{n}\n" for n in range(10)),
+        3: "sku,price,qty\n" + "".join(f"S{n},{n}.5,{n}\n" for n in range(10)),
+        4: "day,a,b,c\n" + "".join(f"2024-01-{n + 10},{n},2,3\n" for n in range(30)),
+    }
+    return "\n".join(tables[width] for width in order)
+
+
+@pytest.mark.parametrize("order", [(2, 3), (3, 2), (2, 4), (4, 2), (3, 4), (4, 3), (2, 3, 4)])
+def test_the_first_of_stacked_tables_is_read_whatever_their_widths(order):
+    with pytest.warns(DataQualityWarning, match="another table starts in line"):
+        frame, report = frame_of(stacked_tables(order))
+    assert frame.width == order[0]
+    assert frame.height == {2: 10, 3: 10, 4: 30}[order[0]]
+    assert [len(table.names) for table in report.lines.tables] == list(order[1:])
+    assert all_lines(report) == report.lines.total
+
+
+def test_parameters_above_a_table_are_no_table():
+    text = "key,value\nReport,Sales\nDate,2024-01-01\nUser,Bob\nRegion,North\nUnit,kg\n\n"
+    frame, report = frame_of(text + "sku,price,qty\n" + "S1,1.5,2\n" * 20)
+    assert frame.columns == ["sku", "price", "qty"]
+    assert report.lines.above == 6

@@ -7,15 +7,25 @@ from collections.abc import Callable, Iterable
 
 from tracer_sklearn._text.missing import SPACES
 from tracer_sklearn.io._account import Account, Notes, OtherTable
-from tracer_sklearn.io._cells import is_blank, look
+from tracer_sklearn.io._cells import is_blank, is_rule, look
 from tracer_sklearn.io._names import is_header_again
 from tracer_sklearn.io._records import Record
 from tracer_sklearn.io._shape import Shape
 
 _TOTAL = re.compile(
-    r"(?:(?:grand|sub|over)[- ]?)?(?:total|totals|totaal|totale|totaux|totales|sum|sums|summe|"
-    r"gesamt|gesamtsumme|insgesamt|zwischensumme|somme|suma|soma|razem|celkem|summa|yhteensä|toplam|"
-    r"итого|всего|合計|合计|總計|总计)(?: (?:general|général|generale|geral|overall))?\s*:?",
+    r"[\W_]*(?:(?:(?:grand|sub|over|net)[- ]?)?(?:total|totals|totaal|totale|totaux|totales|totalt|"
+    r"sum|sums|summe|summen|gesamt|insgesamt|somme|somma|suma|sumy|soma)|"
+    r"(?:gesamt|end|zwischen|teil)(?:summen?|ergebnis|betrag)|ergebnis|totalsumma?|totalbeløb|"
+    r"(?:eind|sub)totaal|(?:delsumma?|slutsumma?)|sammanlagt|i alt|sum(?:ma)? totalt?|"
+    r"razem|łącznie|ogółem|suma końcowa|celkem|spolu|celkový součet|celková suma|součet|súčet|"
+    r"ukupno|sveukupno|skupaj|összesen|végösszeg|mindösszesen|summa|yhteensä|kokku|"
+    r"kopā|iš viso|(?:genel |ara )?toplam|σύνολο|γενικό σύνολο|"
+    r"(?:общий |промежуточный )?итого?|всего|сумма|разом|всього|общо|"
+    r"(?:end|schluss)?saldo|kontostand|solde(?: final)?|"
+    r"saldo (?:final|finale|końcowe|slutt)|(?:closing|ending|final|end) balance|"
+    r"合計|合计|總計|总计|小計|小计|総計|합계|총계)"
+    r"(?: (?:general|général|générale?|generale|complessivo|geral|overall|final|finale))?"
+    r"(?:[\s:(\[]+(?:(?-i:[A-Z]{3})|[$€£¥₹]|Kč|zł|kr)[)\]]*)?(?:\s*:\s*\w[\w ]{0,30})?[\W_]*",
     re.IGNORECASE,
 )
 _PROSE = re.compile(
@@ -25,6 +35,7 @@ _PROSE = re.compile(
     r"as of|stand:|rows?:|records?:|count:)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+RULE = "a line drawn with characters"
 # so many last rows may be totals and footers
 _HELD = 10
 
@@ -51,6 +62,7 @@ class Body:
         self._held: list[Record] = []
         self._suspects: list[tuple[Record, str]] = []
         self._gap = False
+        self._drawn = False
         self._named = next((at for at, name in enumerate(shape.found) if name), None)
         self._other: OtherTable | None = None
         self._opening: list[Record] = []
@@ -92,6 +104,11 @@ class Body:
         return self._counted(held)
 
     def _counted(self, records: list[Record]) -> list[list[str]]:
+        if self._drawn:
+            drawn = [record for record in records if self._is_drawn(record)]
+            for record in drawn:
+                self.account.set_aside.add(record, RULE)
+            records = [record for record in records if not self._is_drawn(record)]
         self.account.add_rows(len(records), sum(record.n_lines for record in records))
         return [record.cells for record in records]
 
@@ -111,6 +128,10 @@ class Body:
             self._in_table(record)
             self._gap = False
             return
+        if self._is_drawn(record):
+            self._held.append(record)
+            self._drawn = True
+            return
         if not (len(cells) > 1 and self.is_plain and not self._is_header(cells)) and (
             self._suspicious(record)
         ):
@@ -127,6 +148,9 @@ class Body:
         if len(self._held) > _HELD:
             rows += self._counted(self._held[:-_HELD])
             del self._held[:-_HELD]
+
+    def _is_drawn(self, record: Record) -> bool:
+        return self.shape.width > 1 and is_rule(record.cells, least=3)
 
     def _suspicious(self, record: Record) -> bool:
         """Tell a record that may not belong to the table any more, and remember it."""
@@ -242,6 +266,8 @@ class Body:
         held = [(at, cell.strip(SPACES)) for at, cell in enumerate(cells) if cell.strip(SPACES)]
         if not held or self.shape.width < 2:
             return ""
+        if self._is_drawn(record):
+            return RULE
         at, first = held[0]
         texts = [cell for place, cell in held[1:] if looks[place] is None]
         numbers = [cell for place, cell in held[1:] if looks[place] == "number"]

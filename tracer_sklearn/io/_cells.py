@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from tracer_sklearn._text.missing import MISSING_WORDS, SPACES, missing_pattern
@@ -64,6 +65,26 @@ def look(cell: str) -> Look:
 def is_blank(cells: list[str]) -> bool:
     """Tell a record without a single character other than white space."""
     return not any(cell and cell.strip(SPACES) for cell in cells)
+
+
+def is_rule(cells: Iterable[str], *, least: int = 2) -> bool:
+    """Tell a line drawn with characters, as between a header and its rows.
+
+    Single marks are missing cells; one cell at least is ``least`` characters long.
+
+    Examples
+    --------
+    >>> is_rule(["--", "----"]), is_rule([":---:", ""]), is_rule(["-", "-"])
+    (True, True, False)
+    """
+    longest = 0
+    for cell in cells:
+        if cell:
+            text = cell.strip(SPACES)
+            if text.strip("-=:+_"):
+                return False
+            longest = max(longest, len(text))
+    return longest >= least
 
 
 def is_year(cell: str) -> bool:

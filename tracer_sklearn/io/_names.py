@@ -9,6 +9,8 @@ from tracer_sklearn._text.missing import SPACES
 from tracer_sklearn.io._cells import is_blank
 
 _WHITE = re.compile(f"[{SPACES}]*[\r\n\t][{SPACES}]*")
+# no frame, terminal or database takes them in a name
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def join_header(rows: Sequence[Sequence[str]], width: int) -> list[str]:
@@ -40,12 +42,14 @@ def join_header(rows: Sequence[Sequence[str]], width: int) -> list[str]:
 def unique_names(found: Sequence[str]) -> list[str]:
     """Make names unique: a repeated one gets a number, a missing one is called after its place.
 
+    Control characters are left out.
+
     Examples
     --------
     >>> unique_names(["id", " total ", "", "id"])
     ['id', 'total', 'column_3', 'id_2']
     """
-    cleaned = [_clean(name) for name in found]
+    cleaned = [_clean(_CONTROLS.sub("", _clean(name))) for name in found]
     taken = set(cleaned)
     seen: set[str] = set()
     names = []

@@ -11,7 +11,7 @@ from typing import Literal
 from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._account import Account, lines_of
 from tracer_sklearn.io._blocks import BLOCK_BYTES, SMALL_BLOCK_BYTES, Block, Cutter, line_chunks
-from tracer_sklearn.io._body import Body, Fail
+from tracer_sklearn.io._body import RULE, Body, Fail
 from tracer_sklearn.io._cells import is_blank
 from tracer_sklearn.io._records import Record, records_of
 from tracer_sklearn.io._rows import Convert, Piece, pieces_of
@@ -146,6 +146,8 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         raise IngestionError.from_reason(
             source.name, "it holds no table, not even a header", "export it again"
         )
+    if isinstance(words.header, int) and words.header > lines_of(records):
+        raise _no_header(source, words.header, records, sample, chunks)
     hints = 0 if announced is None else 1
     shape = find_shape(records[hints:], header=words.header, wanted=words.wanted)
     shape = replace(shape, before=shape.before + hints)
@@ -242,6 +244,23 @@ def _too_wide(source: Source, limits: IngestionLimits) -> IngestionError:
     )
 
 
+def _no_header(
+    source: Source, header: int, records: Sequence[Record], sample: bytes, chunks: Iterator[bytes]
+) -> IngestionError:
+    """Return the error of a header below the last line, or below those that are looked at."""
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > len(sample):
+            break
+    where = "in it" if size <= len(sample) else f"in the first {len(sample):,} bytes of it"
+    return IngestionError.from_reason(
+        source.name,
+        f"`header` is {header}, but there are {lines_of(records):,} lines {where}",
+        "say in which line the names stand, counted from 1, or set header='auto'",
+    )
+
+
 def _above(records: Sequence[Record], shape: Shape, account: Account) -> int:
     """Account for what stands above the first row; return the line after it."""
     for record in records[: shape.before]:
@@ -249,8 +268,10 @@ def _above(records: Sequence[Record], shape: Shape, account: Account) -> int:
             account.blank += record.n_lines
         else:
             account.above.add(record, "above the table")
+    for record in shape.rules:
+        account.above.add(record, RULE)
     account.header = lines_of(shape.header)
-    skipped = [*records[: shape.before], *shape.header]
+    skipped = [*records[: shape.before], *shape.header, *shape.rules]
     lines = lines_of(skipped)
     account.lines = lines
     return lines + 1

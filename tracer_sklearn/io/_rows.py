@@ -13,10 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from tracer_sklearn._text.missing import SPACES
 from tracer_sklearn.io._blocks import Block
 from tracer_sklearn.io._body import Body
+from tracer_sklearn.io._cells import is_rule
 from tracer_sklearn.io._records import Record, records_of
 from tracer_sklearn.io.dialect import Dialect
+
+# the cells of a line that is drawn, or that hold nothing
+_DRAWN = rf"^[{SPACES}]*[-=:+_]*[{SPACES}]*$"
 
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -125,9 +130,11 @@ def _in_order(
 
 
 def _is_plain(table: pa.Table, header: Sequence[str]) -> bool:
-    """Tell text without empty rows and without the header again."""
+    """Tell text without empty rows, without lines that are drawn, and without the header again."""
     named = next((place for place, name in enumerate(header) if name), None)
     if named is not None and pc.any(pc.equal(table.column(named), header[named])).as_py():
+        return False
+    if table.num_columns > 1 and _has_rules(table):
         return False
     empty = None
     for column in table.columns:
@@ -136,6 +143,16 @@ def _is_plain(table: pa.Table, header: Sequence[str]) -> bool:
             return True
         empty = blank if empty is None else pc.and_(empty, blank)
     return empty is None or not pc.any(empty).as_py()
+
+
+def _has_rules(table: pa.Table) -> bool:
+    """Tell text in which `is_rule` may find a line, from the columns that rule it out first."""
+    drawn = table
+    for column in range(table.num_columns):
+        if not drawn.num_rows:
+            return False
+        drawn = drawn.filter(pc.match_substring_regex(drawn.column(column), _DRAWN))
+    return any(is_rule(row.values(), least=3) for row in drawn.to_pylist())
 
 
 def _as_table(rows: Sequence[Sequence[str]], places: Sequence[str]) -> pa.Table:

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, takewhile
+from itertools import dropwhile, pairwise, takewhile
 from typing import Literal
 
 from tracer_sklearn._text.missing import SPACES
-from tracer_sklearn.io._cells import Look, is_blank, is_year, look
+from tracer_sklearn.io._cells import Look, is_blank, is_rule, is_year, look
 from tracer_sklearn.io._names import join_header, unique_names
 from tracer_sklearn.io._records import Record
 
@@ -40,6 +40,8 @@ class Shape:
         Share of cells that hold something.
     decimal : str
         "," or "." where the cells of the file give it away, else empty.
+    rules : tuple of Record
+        The records between the header and the first row: lines drawn with characters.
     """
 
     width: int
@@ -50,6 +52,7 @@ class Shape:
     looks: tuple[Look | None, ...] = ()
     filled: tuple[float, ...] = ()
     decimal: Literal["", ".", ","] = ""
+    rules: tuple[Record, ...] = ()
 
     def agrees(self, cells: Sequence[str]) -> tuple[int, int]:
         """Count the cells that look like their typed column, and those that do not."""
@@ -83,6 +86,10 @@ def find_shape(
     rows = [record for record in records if not is_blank(record.cells)]
     if not rows:
         return Shape(width=0, before=len(records))
+    rows = [record for record in rows if not is_rule(record.cells)] or rows
+    if header == "auto" and not wanted and (end := _end_of_first_table(records)):
+        records = records[:end]
+        rows = [record for record in rows if record.line <= records[-1].line]
     width = _width(rows)
     body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
     # the first full record may be the header
@@ -97,6 +104,8 @@ def find_shape(
         start, head = _find_header(records, draft, wanted)
     # a header may be wider than the rows, whose last empty cells were dropped
     rows_from = start + len(head)
+    rules = list(takewhile(lambda record: is_rule(record.cells), records[rows_from:]))
+    rows_from += len(rules)
     if header == "auto" and head:
         width = _width_below(records[rows_from:], head[-1]) or width
     tops = [len(_stripped(record.cells)) for record in head]
@@ -104,7 +113,8 @@ def find_shape(
     width = max(width, *tops) if tops else width
     cells = [["", *record.cells] if row_names else record.cells for record in head]
     found = join_header(cells, width) if head else [""] * width
-    body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)][:_MOST_ROWS]
+    body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)]
+    body = [cells for cells in body if not is_rule(cells, least=3)][:_MOST_ROWS]
     if width != draft.width or len(head) != 1 or start:
         looks, filled = _columns([row for row in body if abs(len(row) - width) <= 1] or body, width)
     return Shape(
@@ -116,7 +126,33 @@ def find_shape(
         looks=looks,
         filled=filled,
         decimal=_decimal(body, looks),
+        rules=tuple(rules),
     )
+
+
+def _end_of_first_table(records: Sequence[Record]) -> int:
+    """Return where the first of stacked tables ends, or 0 where nothing says that it is one.
+
+    It has names over a column of numbers or dates, at least five rows, all as wide as its
+    names, and is no small block of parameters above the data; the table after the blank line
+    has another width, names where the first one holds numbers or dates, and as even rows.
+    """
+    start = next((at for at, record in enumerate(records) if not is_blank(record.cells)), 0)
+    first = list(takewhile(lambda record: not is_blank(record.cells), records[start:]))
+    end = start + len(first)
+    rest = list(dropwhile(lambda record: is_blank(record.cells), records[end:]))
+    below = list(takewhile(lambda record: not is_blank(record.cells), rest))
+    if len(first) < 6 or len(below) < 2 or len(below) > 5 * len(first):
+        return 0
+    names, others = first[0].cells, below[0].cells
+    width = len(names)
+    even = {len(record.cells) for record in first} == {width}
+    even = even and {len(record.cells) for record in below} == {len(others)}
+    named = all(look(cell) == "text" for cell in [*names, *others])
+    if not (even and named and 1 < width != len(others) > 1):
+        return 0
+    looks, _ = _columns([record.cells for record in first[1:]], width)
+    return end if any(looks[: len(others)]) else 0
 
 
 def _stripped(cells: Sequence[str]) -> Sequence[str]:
@@ -171,7 +207,7 @@ def _find_header(
     runs: list[list[int]] = []
     previous = -2
     for at, record in enumerate(records):
-        if is_blank(record.cells):
+        if is_blank(record.cells) or is_rule(record.cells):
             continue
         verdict = _is_heading(record, draft, seen=bool(runs))
         if verdict is None and _counts_years(record, draft):
@@ -248,7 +284,15 @@ def _is_title(record: Record, last: Record, draft: Shape) -> bool:
     """Tell a title above a header: one cell at the left, or a single cell alone."""
     held = [at for at, cell in enumerate(record.cells) if cell.strip(SPACES)]
     below = len(_stripped(last.cells))
-    return draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1)
+    if draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1):
+        return True
+    # commas of a sentence: names over names reach over the table, leave out cells or come again
+    cells = [cell.strip(SPACES) for cell in record.cells]
+    return (
+        len(cells) < min(below, draft.width)
+        and len(held) == len(cells) == len(set(cells))
+        and not all(map(is_year, cells))
+    )
 
 
 def _first_row(records: Sequence[Record], draft: Shape) -> int:
@@ -256,7 +300,10 @@ def _first_row(records: Sequence[Record], draft: Shape) -> int:
     for at, record in enumerate(records):
         held = sum(bool(cell.strip(SPACES)) for cell in record.cells)
         near = abs(len(record.cells) - draft.width) <= 1
-        if near and held and (held > 1 or draft.width <= 2 or draft.agrees(record.cells)[0]):
+        full = draft.width <= 2 and len(record.cells) >= draft.width
+        if is_rule(record.cells):
+            continue
+        if near and held and (held > 1 or full or draft.agrees(record.cells)[0]):
             return at
     return len(records)
 
@@ -265,6 +312,7 @@ def _looks_named(records: Sequence[Record], start: int) -> bool:
     """Tell a first record of names where all columns are text: no name comes again below it."""
     names = [cell.strip(SPACES) for cell in records[start].cells]
     below = [record.cells for record in records[start + 1 :] if not is_blank(record.cells)]
+    below = [cells for cells in below if not is_rule(cells)]
     if any(name and look(name) != "text" for name in names):
         return False
     held = [name for name in names if name]
@@ -279,7 +327,7 @@ def _looks_named(records: Sequence[Record], start: int) -> bool:
 
 def _has_row_names(head: Sequence[Record], rows: Sequence[Record], width: int) -> bool:
     """Tell a file whose rows start with a name that the header does not know, as R writes them."""
-    if len(head) != 1 or len(head[0].cells) != width - 1 or width < 2:
+    if len(head) != 1 or len(head[0].cells) != width - 1 or width < 3:
         return False
     ends = [row.cells[-1] for row in rows[:_MOST_ROWS] if len(row.cells) == width]
     return bool(ends) and any(end.strip(SPACES) for end in ends)

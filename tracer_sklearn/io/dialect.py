@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import islice
 
 from pydantic import BaseModel, ConfigDict
 
@@ -22,6 +23,8 @@ __all__ = [
 DELIMITERS = (",", ";", "\t", "|", " ")
 # rows that decide; more would not change the answer
 _MOST_ROWS = 200
+# what separates the cells of a file of one column: nothing that is there
+_UNUSED = ("\t", ";", "|", "\x1f")
 _OTHERS = re.compile(r"[;\t|]")
 
 
@@ -135,9 +138,16 @@ def detect_dialect(sample: str, *, delimiter: str | None = None, line_end: str =
     """
     quote = _quote(sample)
     if delimiter is None:
-        scores = {mark: _score(sample, mark, quote) for mark in DELIMITERS}
+        splits = {mark: _split(sample, mark, quote) for mark in DELIMITERS}
+        scores = {mark: _score(splits[mark], mark) for mark in DELIMITERS}
+        if any(scores[mark] > 0 and _is_even(splits[mark]) for mark in DELIMITERS):
+            # what stands in no name stands in lists within cells
+            for mark in DELIMITERS:
+                scores[mark] *= len(_first(splits[mark])) > 1
         best = max(DELIMITERS, key=lambda mark: scores[mark])
         delimiter = best if scores[best] > 0 else ","
+        if scores[best] > 0 and _is_one_column(sample, splits[best], best):
+            delimiter = next((mark for mark in _UNUSED if mark not in sample), _UNUSED[-1])
     bare = delimiter.strip(" ") or " "
     skips = delimiter != bare or _blanks_follow(sample, bare, quote)
     escape = _escape(sample, bare, quote)
@@ -173,18 +183,66 @@ def _blanks_follow(sample: str, delimiter: str, quote: str) -> bool:
     return blanks > 0 and blanks >= 0.9 * bare.count(delimiter)
 
 
-def _score(sample: str, mark: str, quote: str) -> float:
-    """Say how well a delimiter explains the sample: from 0 (not at all) to 1."""
+def _split(sample: str, mark: str, quote: str) -> list[list[str]]:
+    """Return the first rows that a delimiter makes of the sample."""
     if mark not in sample:
-        return 0.0
+        return []
     skips = _blanks_follow(sample, mark, quote)
     dialect = Dialect(delimiter=mark, quote=quote, skips_blanks=skips)
-    rows = []
-    for record in records_of(sample, dialect):
-        if not is_blank(record.cells):
-            rows.append(record.cells)
-        if len(rows) == _MOST_ROWS:
-            break
+    records = (record.cells for record in records_of(sample, dialect))
+    return list(islice((cells for cells in records if not is_blank(cells)), _MOST_ROWS))
+
+
+def _first(rows: list[list[str]]) -> list[str]:
+    return rows[0] if rows else []
+
+
+def _is_one_column(sample: str, rows: list[list[str]], mark: str) -> bool:
+    """Tell a name of one word over prose, numbers or times that hold what would be a delimiter.
+
+    A title over a table stands apart from it, or over names of its own, or over at least three
+    columns, or over two of which one is typed and the rows are neither numbers nor times.
+    """
+    lines = sample.lstrip("\n").split("\n")
+    if len(_first(rows)) != 1 or mark in lines[0] or not "".join(lines[1:2]).strip():
+        return False
+    body = rows[1:]
+    whole = [mark.join(row) for row in body]
+    if '"' in "".join(whole[:1]) + lines[1]:
+        return False  # who quotes cells, separates them
+    share = len(body) * 0.5
+    if sum(look(cell) == "date" for cell in whole) > share:
+        return True
+    number = re.compile(r"\S+|\S+[ ,]\D*|[^ ,]+(?:[ ,][0-9]{3})+(?:[.,][0-9]+)?(?:\s\D*)?")
+    if sum(look(c) == "number" and bool(number.fullmatch(c)) for c in whole) > share:
+        return True
+    wide = [row for row in body if len(row) > 1]
+    width, most = Counter(map(len, wide)).most_common(1)[0]
+    same = [row for row in wide if len(row) == width]
+    loose = mark == "," and _blanks_follow("\n".join(lines[1:]), mark, '"')
+    if width > 2 and (most == len(body) or (most > share and not loose)):
+        return False
+    # the first of them may hold names
+    typed = [
+        at
+        for at in range(width)
+        if sum(look(row[at]) in ("number", "date") for row in same) >= 0.75 * (most - 1)
+    ]
+    if width > 2:
+        return not (typed and most > 2)
+    named = any(look(same[0][at]) == "text" for at in typed)
+    return not typed or mark == " " or (loose and not named) or most <= 0.95 * len(body)
+
+
+def _is_even(rows: list[list[str]]) -> bool:
+    """Tell rows of which nearly all, the first two among them, are as wide as the first one."""
+    width = len(_first(rows))
+    same = [len(row) == width for row in rows]
+    return width > 1 and len(rows) > 1 and same[1] and sum(same) >= 0.9 * len(rows)
+
+
+def _score(rows: list[list[str]], mark: str) -> float:
+    """Say how well a delimiter explains the sample: from 0 (not at all) to 1."""
     if not rows:
         return 0.0
     widths = Counter(len(row) for row in rows)
