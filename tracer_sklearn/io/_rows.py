@@ -22,6 +22,7 @@ from tracer_sklearn.io.dialect import Dialect
 
 # the cells of a line that is drawn, or that hold nothing
 _DRAWN = rf"^[{SPACES}]*[-=:+_]*[{SPACES}]*$"
+_DRAWN_FIRST = pa.array(["", *"-=:+_", *SPACES])
 
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -147,7 +148,9 @@ def _is_plain(table: pa.Table, header: Sequence[str]) -> bool:
 
 def _has_rules(table: pa.Table) -> bool:
     """Tell text in which `is_rule` may find a line, from the columns that rule it out first."""
-    drawn = table
+    # a look at one character takes a third of the time of the pattern
+    first = pc.utf8_slice_codeunits(table.column(0), 0, 1)
+    drawn = table.filter(pc.is_in(first, _DRAWN_FIRST))
     for column in range(table.num_columns):
         if not drawn.num_rows:
             return False
