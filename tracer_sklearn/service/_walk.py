@@ -103,7 +103,7 @@ class Walk:
         self.broken, self.reason = seq, reason
         return False
 
-    def verdict(self, mark: Mark | None, anchor: Anchor, n_runs: int) -> AuditVerdict:
+    def verdict(self, mark: Mark | None, anchor: Anchor) -> AuditVerdict:
         if self.broken is None:
             if self.lacking:
                 first = min(self.lacking)
@@ -111,7 +111,7 @@ class Walk:
                 self._fails(first, reason)
             elif mark is None and anchor.path.exists():
                 self._fails(self.n, "audit.head is damaged, or was made without the key")
-            elif mark is None and (self.n or n_runs):
+            elif mark is None and self.n:
                 self._fails(self.n, "audit.head is missing: whether the tail was cut is unknown")
             elif mark is not None and mark.seq > self.n:
                 cut = mark.seq - self.n

@@ -157,8 +157,7 @@ class AuditTrail:
                 "its last entry was made with another one",
                 "put back the file audit.key, or set TRACER_AUDIT_KEY to the key",
             )
-        # where runs are known, a trail without entries was emptied: it is not begun again
-        if last is None and not store.count():
+        if last is None:
             trail._anchor.begin()
         if store.put_aside:
             names = ", ".join(path.name for path in store.put_aside)
@@ -357,7 +356,7 @@ class AuditTrail:
                 for row in rows:
                     if not walk.passes(row, mark):
                         break
-        return walk.verdict(mark, anchor, self.store.count())
+        return walk.verdict(mark, anchor)
 
 
 class AuditWriter:
