@@ -20,7 +20,7 @@ from sklearn.base import clone
 from tracer_sklearn import ColumnParser, DtypeReducer
 from tracer_sklearn.exceptions import DataError, DataQualityWarning, ParameterError, SchemaError
 from tracer_sklearn.schema import CUSTOMER_CHURN
-from tracer_sklearn.testing import check_stage
+from tracer_sklearn.testing import check_stage, to_engine
 
 
 def test_the_parser_keeps_the_contract_on_arrays_of_strings():
@@ -363,5 +363,7 @@ def test_parsing_and_reducing_a_customer_file_saves_half_the_memory():
 def test_fractions_among_whole_numbers_are_outside() -> None:
     reducer = DtypeReducer().fit(pd.DataFrame({"visits": [1, 2, 3]}))
     later = pl.DataFrame({"visits": [1.5, 2.0, None, float("nan"), 300.0, float("inf")]})
-    assert reducer.report(later).loc["visits", "outside"] == 3
+    for engine in ("pandas", "pandas-nullable", "pandas-arrow", "pyarrow", "duckdb", "polars-lazy"):
+        report = reducer.report(to_engine(later, engine))
+        assert report.loc["visits", "outside"] == 3, engine
     assert reducer.transform(later)["visits"].to_list()[:3] == [1.5, 2.0, None]

@@ -256,7 +256,7 @@ def _holding(cells: pl.DataFrame) -> tuple[pl.DataFrame, tuple[str, ...]]:
     missing: tuple[str, ...] = MISSING_WORDS
     codes = held["text"].str.contains("^[A-Z]{2}$")
     na = cells.filter(pl.col("text") == "NA")
-    if held.height >= 3 and codes.mean() > 0.8:  # type: ignore[operator]
+    if held.height >= 3 and codes.sum() > 0.8 * held.height:
         # among codes of two capitals NA is one of them, be it in later rows: Namibia, North America
         missing = tuple(word for word in MISSING_WORDS if word != "na")
         held = pl.concat([held, na])

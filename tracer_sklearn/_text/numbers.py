@@ -359,7 +359,6 @@ def _are_codes_with_e(text: pl.Series) -> bool:
     others = text.filter(~coded)
     if others.len() and others.str.contains("^[-+]?[0-9]+$").all():
         return True
-    sizes = text.cast(pl.Float64, strict=False).abs()
-    sizes = sizes.filter(sizes > 0)
-    low, high = sizes.min(), sizes.max()
-    return low is not None and bool(high / _WIDEST > low)  # type: ignore[operator]
+    sizes = text.cast(pl.Float64, strict=False).abs().drop_nulls().to_numpy()
+    sizes = sizes[sizes > 0]
+    return bool(len(sizes)) and bool(sizes.max() / _WIDEST > sizes.min())
