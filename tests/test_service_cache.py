@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 import pickle
@@ -96,6 +98,50 @@ def test_a_damaged_entry_is_a_miss_and_is_deleted(cache, at):
     assert cache.get(KEY) is not None
 
 
+@pytest.mark.parametrize("damage", ["changed", "torn", "longer", "lost"])
+def test_a_damaged_frame_is_a_miss_and_is_deleted(tmp_path, damage):
+    cache = open_cache("auto", tmp_path)
+    cache.put(KEY, RESULT)
+    frame = cache.folder / f"{KEY}.frame"
+    content = {
+        "changed": b"arrow1" + RESULT.frame[6:],
+        "torn": RESULT.frame[:-1],
+        "longer": RESULT.frame + b"1",
+    }
+    if damage == "lost":
+        frame.unlink()
+    else:
+        frame.write_bytes(content[damage])
+    assert cache.get(KEY) is None
+    assert cache.stats["damaged"] == 1
+    assert not list(cache.folder.iterdir())
+
+
+def test_a_frame_whose_file_is_removed_or_replaced_stays(cache, tmp_path):
+    frame = tmp_path / "data.arrow"
+    frame.write_bytes(b"first")
+    cache.put(KEY, CachedResult(RESULT.outcome, frame=frame))
+    (tmp_path / "other").write_bytes(b"other")
+    os.replace(tmp_path / "other", frame)
+    assert bytes(cache.get(KEY).frame) == b"first"
+    frame.unlink()
+    assert bytes(cache.get(KEY).frame) == b"first"
+
+
+def test_a_frame_on_another_disk_is_copied(tmp_path, monkeypatch):
+    cache = open_cache("auto", tmp_path / "state")
+    frame = tmp_path / "data.arrow"
+    frame.write_bytes(RESULT.frame)
+
+    def elsewhere(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", elsewhere)
+    assert cache.put(KEY, CachedResult(RESULT.outcome, frame=frame))
+    frame.write_bytes(b"something else")
+    assert bytes(cache.get(KEY).frame) == RESULT.frame
+
+
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 40, 100, -1])
 def test_a_torn_entry_is_a_miss(cache, size):
     cache.put(KEY, RESULT)
@@ -121,20 +167,26 @@ def test_an_entry_made_without_the_key_or_for_another_is_a_miss(cache):
     overwrite(cache, key_of(1), bytes_of(cache, KEY))  # renamed
     assert cache.get(key_of(1)) is None
     assert cache.get(KEY) is not None
-    # a code that fits a label that is none
-    overwrite(cache, KEY, _coded(cache, b"something else"))
+    # the label is its own, what follows is not
+    whole = b"".join(_entries.packed(KEY, RESULT, cache.secret))
+    for changed in (whole[:-1], whole + b"x", whole[:-1] + bytes([whole[-1] ^ 1])):
+        overwrite(cache, KEY, changed)
+        assert cache.get(KEY) is None
+    overwrite(cache, KEY, b"TRACER-RESULT-2\n" + (10**5).to_bytes(8, "big") + b"[" * 10**5)
     assert cache.get(KEY) is None
 
 
-def _coded(cache, content):
-    import hashlib
-
-    return content + hashlib.blake2b(content, key=cache.secret, digest_size=32).digest()
+def test_a_frame_of_another_digest_is_a_miss(cache):
+    digest = hashlib.sha256(RESULT.frame).hexdigest()
+    assert cache.put(KEY, dataclasses.replace(RESULT, frame_checksum=digest))
+    assert cache.get(KEY) == RESULT
+    cache.put(KEY, dataclasses.replace(RESULT, frame_checksum="0" * 64))
+    assert cache.get(KEY) is None
 
 
 def test_the_longest_unused_go_first(cache_url, tmp_path):
     cache = open_cache(cache_url, tmp_path, max_bytes=5000)
-    big = CachedResult('{"run_id":"01"}', b"x" * 1300)
+    big = CachedResult('{"run_id":"01"}', b"x" * 1200)
     for i in range(3):
         cache.put(key_of(i), big)
         time.sleep(0.01)
@@ -168,18 +220,32 @@ def test_keys_are_those_of_cache_key(cache, key):
 
 
 def test_the_key_holds_what_decides():
-    base = ("00", "customer_churn", {}, "1.0")
+    base = (7, "00", "customer_churn", {}, "1.0")
     first = cache_key(*base)
-    assert first == cache_key("00", "customer_churn", PipelineConfig(), "1.0")
-    assert first == cache_key(*base[:2], {"retention": {"outputs_days": 1}}, "1.0")
+    assert first == cache_key(7, "00", "customer_churn", PipelineConfig(), "1.0")
+    assert first == cache_key(*base[:3], {"retention": {"outputs_days": 1}}, "1.0")
     others = {
-        cache_key("01", *base[1:]),
-        cache_key("00", "price_optimization", {}, "1.0"),
-        cache_key(*base[:2], {"keep_columns": ["a"]}, "1.0"),
-        cache_key(*base[:3], "1.1"),
+        cache_key(8, *base[1:]),
+        cache_key(7, "01", *base[2:]),
+        cache_key(7, "00", "price_optimization", {}, "1.0"),
+        cache_key(*base[:3], {"keep_columns": ["a"]}, "1.0"),
+        cache_key(*base[:4], "1.1"),
         cache_key(*base, "00"),
     }
-    assert len(others | {first}) == 6
+    assert len(others | {first}) == 7
+
+
+def test_a_size_that_no_result_has_needs_no_look_at_the_file(cache):
+    key = cache_key(1234, "00" * 32, "customer_churn", {}, "1.0")
+    assert not cache.may_hold(1234)
+    cache.put(key, RESULT)
+    assert cache.may_hold(1234)
+    assert not cache.may_hold(1235)
+    assert not cache.may_hold(0x1234)
+    cache.delete(key)
+    assert not cache.may_hold(1234)
+    with pytest.raises(ts.ParameterError, match="`size` must be an integer >= 0"):
+        cache.may_hold(-1)
 
 
 def test_no_cache_keeps_nothing(tmp_path):
@@ -195,25 +261,26 @@ def test_no_cache_keeps_nothing(tmp_path):
 def test_files_appear_whole_and_for_their_owner_alone(tmp_path, monkeypatch):
     cache = open_cache("auto", tmp_path)
     cache.put(KEY, RESULT)
-    [file] = cache.folder.iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    before = file.read_bytes()
+    files = sorted(cache.folder.iterdir())
+    assert [file.name for file in files] == [f"{KEY}.entry", f"{KEY}.frame"]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    before = [file.read_bytes() for file in files]
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        assert not cache.put(KEY, CachedResult('{"run_id":"02"}'))
+        assert not cache.put(KEY, CachedResult('{"run_id":"02"}', frame=b"other"))
     assert cache.stats["errors"] == 1
-    assert [p.read_bytes() for p in cache.folder.iterdir()] == [before]
+    assert [p.read_bytes() for p in sorted(cache.folder.iterdir())] == before
 
 
 def test_a_folder_that_cannot_be_read_is_a_miss(tmp_path, monkeypatch):
     cache = open_cache("auto", tmp_path)
     cache.put(KEY, RESULT)
 
-    def denied(*_):
+    def denied(*_, **__):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "read_bytes", denied)
@@ -225,16 +292,19 @@ def test_a_folder_that_cannot_be_read_is_a_miss(tmp_path, monkeypatch):
 
 def test_strays_of_the_folder_are_cleared(tmp_path):
     first = open_cache("auto", tmp_path)
-    old, young = first.folder / ".a.part", first.folder / ".b.part"
-    for part in (old, young):
-        part.write_bytes(b"x")
-    os.utime(old, (1, 1))
+    names = {f"{kind}-{n}": n for kind in ("old", "young") for n in (7, 8)}
+    parts = [first.folder / f".{name}.part" for name in names]
+    frames = [first.folder / f"{n:x}{name}.frame" for name, n in names.items()]  # of no entry
+    for stray in (*parts, *frames):
+        stray.write_bytes(b"x")
+        if "old" in stray.name:
+            os.utime(stray, (1, 1))
     first.put(KEY, RESULT)
-    assert not old.exists()
-    assert young.exists()
+    assert not [file for file in first.folder.iterdir() if "old" in file.name]
+    assert len([file for file in first.folder.iterdir() if "young" in file.name]) == 4
     (first.folder / f"{key_of(9)}.entry").write_bytes(b"no label")
     assert first.delete_runs(["01"]) == 1
-    assert [p.name for p in first.folder.iterdir()] == [".b.part"]
+    assert not [file for file in first.folder.iterdir() if "young" not in file.name]
 
 
 def test_a_state_folder_that_cannot_be_made_is_said(tmp_path):

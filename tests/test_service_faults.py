@@ -29,6 +29,7 @@ from tracer_sklearn.io import _source
 from tracer_sklearn.service import DataPipeline, PipelineConfig, RunStore
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.jobs import Job
+from tracer_sklearn.service.sources import stamp_of
 from tracer_sklearn.service.states import RunStatus
 from tracer_sklearn.service.work import perform
 
@@ -396,9 +397,7 @@ def test_a_source_that_changed_since_it_was_looked_at(
     path = tmp_path / "customers.csv"
     content = source.read_bytes()
     path.write_bytes(content)
-    job = _job(path, tmp_path).model_copy(
-        update={"source_checksum": hashlib.sha256(content).hexdigest()}
-    )
+    job = _job(path, tmp_path).model_copy(update={"source_stamp": stamp_of(str(path))})
     changed = {
         "rewritten": content.replace(b"1", b"2"),
         "truncated": content[: len(content) // 2],

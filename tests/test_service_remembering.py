@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,18 @@ from tracer_sklearn.service.remembering import DATA_FILE, ResultMemory
 from tracer_sklearn.service.states import RunState, RunStatus, now
 from tracer_sklearn.service.tasks import Finished, Task
 
+SOURCE = b"a,b\n1,2\n"
+
+
+def unhindered() -> None:
+    pass
+
 
 @pytest.fixture
 def memory(tmp_path: Path) -> ResultMemory:
     folder = tmp_path / "state"
+    folder.mkdir()
+    (folder / "in.csv").write_bytes(SOURCE)
     return ResultMemory(open_cache("auto", folder), folder)
 
 
@@ -35,14 +44,15 @@ def fitted(tmp_path: Path) -> Path:
 def started(memory: ResultMemory, fitted: Path | None, run_id: str = "r") -> tuple[Task, RunState]:
     state = made(
         run_id,
-        source_checksum="0" * 64,
+        source_bytes=len(SOURCE),
+        source_checksum=hashlib.sha256(SOURCE).hexdigest(),
         fitted=None if fitted is None else str(fitted),
         started_at=now(),
     )
     folder = memory.state_dir / "work" / run_id
     folder.mkdir(parents=True, exist_ok=True)
     pl.DataFrame({"x": [1.0]}).write_ipc(folder / DATA_FILE)
-    return Task(state, "in.csv", PipelineConfig()), state
+    return Task(state, str(memory.state_dir / "in.csv"), PipelineConfig()), state
 
 
 def completed(state: RunState) -> Finished:
@@ -74,9 +84,9 @@ def remove_manifest(path: Path) -> None:
 @pytest.mark.parametrize("fits", [True, False])
 def test_what_did_not_change_is_remembered(memory: ResultMemory, fitted: Path, fits: bool) -> None:
     task, state = started(memory, None if fits else fitted)
-    assert memory.recall(task, state) is None
+    assert memory.recall(task, state, unhindered) is None
     memory.remember(task, completed(state))
-    found = memory.recall(*started(memory, None if fits else fitted, "again"))
+    found = memory.recall(*started(memory, None if fits else fitted, "again"), unhindered)
     assert found is not None
     assert found.state.from_cache
 
@@ -88,11 +98,11 @@ def test_a_pipeline_that_was_replaced_meanwhile_is_not_remembered(
     memory: ResultMemory, fitted: Path, change: Any
 ) -> None:
     task, state = started(memory, fitted)
-    assert memory.recall(task, state) is None
+    assert memory.recall(task, state, unhindered) is None
     change(fitted)
     memory.remember(task, completed(state))
     assert memory.cache.stats["stored"] == 0
-    assert memory.recall(*started(memory, fitted, "again")) is None
+    assert memory.recall(*started(memory, fitted, "again"), unhindered) is None
 
 
 def test_a_pipeline_that_was_not_seen_before_is_not_remembered(
@@ -116,7 +126,7 @@ def test_a_pipeline_that_changes_while_it_is_read_is_not_known(
     task, state = started(memory, fitted)
     with monkeypatch.context() as patch:
         patch.setattr(remembering, "checksum_of", slow)
-        assert memory.recall(task, state) is None
+        assert memory.recall(task, state, unhindered) is None
     memory.remember(task, completed(state))
     assert memory.cache.stats["stored"] == 0
 
@@ -126,5 +136,5 @@ def test_runs_that_failed_are_forgotten(
 ) -> None:
     monkeypatch.setattr(remembering, "_SEEN", 2)
     for number in range(5):
-        memory.recall(*started(memory, fitted, f"r{number}"))
+        memory.recall(*started(memory, fitted, f"r{number}"), unhindered)
     assert list(memory._fitted) == ["r3", "r4"]

@@ -22,13 +22,13 @@ from tracer_sklearn.service.work import perform
 def outcome_of(source, folder, blueprint="customer_churn", emit=None, **options):
     folder.mkdir(exist_ok=True)
     named = {name: options.pop(name) for name in ("fitted", "output") if name in options}
-    checksum = options.pop("source_checksum", None)
+    stamp = options.pop("source_stamp", None)
     job = Job(
         run_id="run",
         blueprint=blueprint,
         source=str(source),
         source_name=source.name,
-        source_checksum=checksum,
+        source_stamp=stamp,
         config=PipelineConfig(**options),
         folder=str(folder),
         pipeline_path=None if "fitted" in named else str(folder / "pipeline.skops"),
@@ -245,7 +245,7 @@ def test_a_stale_reference_date_fails_the_score(customers, tmp_path):
 
 
 def test_a_file_that_changed_since_it_was_looked_at_fails(file, tmp_path):
-    failure = outcome_of(file, tmp_path / "run", source_checksum="0" * 64).error
+    failure = outcome_of(file, tmp_path / "run", source_stamp=(1, 1)).error
     assert failure.category == "ingestion"
     assert "has changed" in failure.message
     assert not failure.transient

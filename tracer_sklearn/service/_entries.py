@@ -7,7 +7,7 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,8 +18,9 @@ from tracer_sklearn.service.states import now
 Content = bytes | memoryview
 Part = Content | Path | None
 
-PARTS = ("outcome", "frame", "pipeline", "manifest")
-_MAGIC = b"TRACER-RESULT-1\n"
+PARTS = ("outcome", "pipeline", "manifest", "frame")
+_BESIDE = "frame"
+_MAGIC = b"TRACER-RESULT-2\n"
 _LENGTH = 8
 _CODE = 32
 _CHUNK = 1 << 20
@@ -35,16 +36,20 @@ class CachedResult:
     outcome : str
         The run's state as JSON, without what is personal.
     frame : bytes, memoryview, Path or None, default=None
-        The data set in Arrow's or Parquet's format. A path stands for the file's content, so that
-        large ones are copied without being held in memory; `ResultCache.get` returns memory.
+        The data set in Arrow's or Parquet's format. A path stands for the file's content: a folder
+        links to it where it can, so it must not be changed any more, only replaced or removed.
+        `ResultCache.get` returns memory.
     pipeline, manifest : bytes, memoryview, Path or None, default=None
         The saved pipeline and its manifest.
+    frame_checksum : str or None, default=None
+        SHA-256 of the frame, where it is known; None computes it. With a wrong one the entry counts
+        as damaged.
 
     Examples
     --------
     >>> import tempfile
     >>> from tracer_sklearn.service import CachedResult, cache_key, open_cache
-    >>> key = cache_key("0" * 64, "customer_churn", {}, "1.0.0")
+    >>> key = cache_key(1024, "0" * 64, "customer_churn", {}, "1.0.0")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     cache = open_cache(state_dir=folder)
     ...     stored = cache.put(key, CachedResult('{"run_id": "01"}', frame=b"ARROW1..."))
@@ -57,6 +62,7 @@ class CachedResult:
     frame: Part = None
     pipeline: Part = None
     manifest: Part = None
+    frame_checksum: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,8 @@ class Label:
     run_id: str
     stored_at: datetime
     sizes: dict[str, int]
-    starts: int
+    checksums: dict[str, str]
+    ends: int
 
 
 def check_key(key: object) -> None:
@@ -107,40 +114,47 @@ def size_of(part: Part) -> int:
 
 
 def packed(key: str, result: CachedResult, secret: bytes) -> Iterator[Content]:
-    """Yield the bytes of an entry: a label, the parts, and a code over everything.
+    """Yield the bytes of an entry: a label with the digest of each part, a code, and the parts.
 
-    The code is keyed: whoever can write to the cache, but has not the key, cannot make an entry.
+    The frame is kept beside them, where it need not be copied. The code is keyed: whoever can
+    write to the cache, but has not the key, cannot make an entry.
     """
-    parts: dict[str, Part] = {
-        name: part.encode() if isinstance(part := getattr(result, name), str) else part
-        for name in PARTS
-    }
+    parts: dict[str, Content | Path] = {"outcome": result.outcome.encode()}
+    parts |= {name: part for name in PARTS[1:] if (part := getattr(result, name)) is not None}
+    known = {"frame": result.frame_checksum}
     label = json.dumps(
         {
             "key": key,
             "run_id": json.loads(result.outcome).get("run_id", ""),
             "stored_at": now().isoformat(),
-            "sizes": {name: size_of(part) for name, part in parts.items() if part is not None},
+            "sizes": {name: size_of(part) for name, part in parts.items()},
+            "checksums": {
+                name: known.get(name) or _checksum(chunks_of(part)) for name, part in parts.items()
+            },
         }
     ).encode()
-    code = hashlib.blake2b(key=secret, digest_size=_CODE)
     start = _MAGIC + len(label).to_bytes(_LENGTH, "big") + label
-    code.update(start)
-    yield start
-    for part in parts.values():
-        for chunk in _chunks(part):
-            code.update(chunk)
-            yield chunk
-    yield code.digest()
+    yield start + hmac.digest(secret, start, "sha256")
+    for name, part in parts.items():
+        if name != _BESIDE:
+            yield from chunks_of(part)
 
 
-def _chunks(part: Part) -> Iterator[Content]:
+def chunks_of(part: Content | Path) -> Iterator[Content]:
+    """Yield the bytes of a part."""
     if isinstance(part, Path):
         with part.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 yield chunk
-    elif part is not None:
+    else:
         yield part
+
+
+def _checksum(chunks: Iterable[Content]) -> str:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def label_of(start: Content) -> Label | None:
@@ -152,26 +166,36 @@ def label_of(start: Content) -> Label | None:
         end = at + int.from_bytes(start[len(_MAGIC) : at], "big")
         facts = json.loads(bytes(start[at:end]))
         stored_at = datetime.fromisoformat(facts["stored_at"])
-        return Label(facts["key"], facts["run_id"], stored_at, facts["sizes"], end)
-    except (ValueError, KeyError, TypeError, OverflowError):
+        return Label(
+            facts["key"], facts["run_id"], stored_at, facts["sizes"], facts["checksums"], end
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
-def unpacked(key: str, content: Content, secret: bytes) -> CachedResult | None:
+def unpacked(key: str, entry: Content, frame: Content | None, secret: bytes) -> CachedResult | None:
     """Return what an entry holds; None unless it is whole, made with the key, and for this key."""
-    view = memoryview(content)
-    code = hashlib.blake2b(view[:-_CODE], key=secret, digest_size=_CODE).digest()
-    if not hmac.compare_digest(code, view[-_CODE:]):
-        return None
+    view = memoryview(entry)
     label = label_of(view)
     if label is None or label.key != key:
         return None
-    parts: dict[str, memoryview] = {}
-    at = label.starts
-    for name in PARTS:
-        if name in label.sizes:
-            parts[name] = view[at : at + label.sizes[name]]
-            at += label.sizes[name]
+    at = label.ends + _CODE
+    code = hmac.digest(secret, view[: label.ends], "sha256")
+    # what the label says is believed from here on
+    if not hmac.compare_digest(code, view[label.ends : at]):
+        return None
+    parts: dict[str, Content] = {}
+    for name, size in label.sizes.items():
+        if name != _BESIDE:
+            parts[name] = view[at : at + size]
+            at += size
+        elif frame is None:
+            return None
+        else:
+            parts[name] = frame
+    whole = all(_checksum([part]) == label.checksums[name] for name, part in parts.items())
+    if at != len(view) or not whole:
+        return None
     return CachedResult(
         bytes(parts["outcome"]).decode(),
         parts.get("frame"),

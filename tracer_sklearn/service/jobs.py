@@ -9,6 +9,7 @@ from pydantic import field_serializer
 
 from tracer_sklearn.schema._part import Part
 from tracer_sklearn.service.config import PipelineConfig
+from tracer_sklearn.service.sources import Stamp
 from tracer_sklearn.service.states import (
     FeatureEngineeringState,
     IngestionState,
@@ -38,8 +39,9 @@ class Job(Part):
         Path of the file.
     source_name : str
         How the file is called in messages.
-    source_checksum : str or None
-        SHA-256 that the stored bytes must have; None where nobody looked before.
+    source_stamp : tuple of (int, int) or None
+        What `stamp_of` said of it when the run began, and must say when it is read; None where
+        nobody looked.
     config : PipelineConfig
         What to do.
     fitted : str or None
@@ -58,7 +60,7 @@ class Job(Part):
     blueprint: str
     source: str
     source_name: str
-    source_checksum: str | None = None
+    source_stamp: Stamp | None = None
     config: PipelineConfig
     fitted: str | None = None
     output: str | None = None
@@ -83,6 +85,8 @@ class Outcome(Part):
         The stages as they ended.
     data_path : str or None
         The data set, an Arrow file in the run's folder.
+    data_checksum : str or None
+        Its SHA-256.
     pipeline_path : str or None
         The saved pipeline.
     source_checksum : str or None
@@ -99,6 +103,7 @@ class Outcome(Part):
     training: TrainingState = TrainingState()
     output: OutputState = OutputState()
     data_path: str | None = None
+    data_checksum: str | None = None
     pipeline_path: str | None = None
     source_checksum: str | None = None
     source_bytes: int | None = None

@@ -22,9 +22,18 @@ from tracer_sklearn.service.happenings import EventLog
 from tracer_sklearn.service.jobs import Job, Outcome
 from tracer_sklearn.service.leftovers import Target, clear_dead, clear_run
 from tracer_sklearn.service.locks import Cancelled, output_lock
-from tracer_sklearn.service.sources import checksum_of
+from tracer_sklearn.service.sources import Stamp, stamp_of
 from tracer_sklearn.service.states import RunState, RunStatus, StageState
-from tracer_sklearn.service.tasks import Finished, Ledger, Memory, Observer, Run, Trail, event_of
+from tracer_sklearn.service.tasks import (
+    Finished,
+    Ledger,
+    Memory,
+    Observer,
+    Run,
+    Task,
+    Trail,
+    event_of,
+)
 from tracer_sklearn.service.transitions import (
     begun,
     cancelled,
@@ -113,7 +122,7 @@ class Machinery:
             except BaseException as error:  # a thread less would be a run less, for ever
                 _LOGGER.exception("run %s could not be ended", run.state.run_id)
                 if not run.future.done():
-                    self.end(run, failed(run.state, failure_of(_unforeseen(error), None)))
+                    self.end(run, Finished(failed(run.state, failure_of(_unforeseen(error), None))))
 
     def _keep_alive(self) -> None:
         beats = 0
@@ -144,7 +153,6 @@ class Machinery:
         """Bring a run to its end, however it ends."""
         if not run.take():  # cancelled while it waited
             return
-        data = None
         try:
             run.state = begun(run.state)
             self.store.save(run.state)
@@ -153,20 +161,20 @@ class Machinery:
             run.check()
             target = run.state.output.path
             if target is None:
-                data = self._worked(run)
+                done = self._worked(run)
             else:
                 with output_lock(self.state_dir / "locks", target, run.stop.is_set):
-                    data = self._worked(run)
+                    done = self._worked(run)
         except Cancelled:
-            self.end(run, cancelled(run.state, run.why))
+            self.end(run, Finished(cancelled(run.state, run.why)))
         except BaseException as error:
             _LOGGER.debug("run %s failed", run.state.run_id, exc_info=True)
-            self.end(run, failed(run.state, failure_of(error, None)))
+            self.end(run, Finished(failed(run.state, failure_of(error, None))))
         else:
-            self.end(run, run.state, data)
+            self.end(run, done)
 
-    def _worked(self, run: Run) -> Any:
-        """Do the work, record how it ended, and return the data set."""
+    def _worked(self, run: Run) -> Finished:
+        """Do the work, and record how it ended."""
         target = Target.before(run.state.output.path)
         try:
             done = self._recalled(run) or self._attempted(run)
@@ -179,19 +187,16 @@ class Machinery:
             raise
         if run.state.status is not RunStatus.COMPLETED:
             target.restore()
-        return done.data
+        return done
 
     def _recalled(self, run: Run) -> Finished | None:
         """Return the result of the same work on the same bytes, where it is remembered."""
         if self.memory is None:
             return None
-        limit = run.task.config.limits.max_bytes
-        digest = checksum_of(run.task.path, limit, run.check)
-        if digest is None:  # the worker says why the file cannot be read
-            return None
-        run.state = run.state.model_copy(update={"source_checksum": digest})
         try:
-            return self.memory.recall(run.task, run.state)
+            return self.memory.recall(run.task, run.state, run.check)
+        except Cancelled:
+            raise
         except Exception as error:  # then the work is done again
             _LOGGER.warning("earlier results cannot be asked for: %s", type(error).__name__)
             return None
@@ -221,16 +226,16 @@ class Machinery:
             sleep=run.stop.wait,
             before_sleep=told,
             retry_error_callback=lambda attempt: attempt.outcome.result(),
-        )(self._attempt, run)
+        )(self._attempt, run, stamp_of(run.task.path))
         if outcome.error is not None and outcome.error.type == "Cancelled":
             raise Cancelled
         state = finished(run.state, outcome)
         data = None
         if state.status is RunStatus.COMPLETED and outcome.data_path is not None:
             data = data_set(outcome.data_path)
-        return Finished(state, data)
+        return Finished(state, data, outcome.data_checksum)
 
-    def _attempt(self, run: Run) -> Outcome:
+    def _attempt(self, run: Run, stamp: Stamp | None) -> Outcome:
         run.check()
         run.state = next_attempt(run.state)
         folder = self.state_dir / "work" / run.state.run_id
@@ -242,7 +247,7 @@ class Machinery:
             blueprint=run.state.blueprint,
             source=run.task.path,
             source_name=run.state.source,
-            source_checksum=run.state.source_checksum,
+            source_stamp=stamp,
             config=run.task.config,
             fitted=run.state.fitted,
             output=run.state.output.path,
@@ -275,28 +280,30 @@ class Machinery:
             **options,
         )
 
-    def end(self, run: Run, state: RunState, data: Any = None) -> None:
+    def end(self, run: Run, done: Finished) -> None:
         """Record the end of a run, clear what it left, and tell all who wait, whatever happens."""
-        run.state = state
+        run.state = done.state
+        run_id = done.state.run_id
         try:
-            self._settle(run, state, data)
+            self._settle(run.task, done)
         finally:
             with self.lock:
-                self.ended[state.run_id] = Finished(state, data)
-                self.runs.pop(state.run_id, None)
+                self.ended[run_id] = done
+                self.runs.pop(run_id, None)
                 while len(self.ended) > _HELD:
                     self.ended.popitem(last=False)
             try:
                 self.tell_run(run)
             finally:
-                self.events.end(state.run_id)
-                run.future.set_result(Finished(state, data))
+                self.events.end(run_id)
+                run.future.set_result(done)
 
-    def _settle(self, run: Run, state: RunState, data: Any) -> None:
+    def _settle(self, task: Task, done: Finished) -> None:
+        state = done.state
         is_new = state.status is RunStatus.COMPLETED and not state.from_cache
         if self.memory is not None and is_new:
             with tolerated("its result is not remembered"):
-                self.memory.remember(run.task, Finished(state, data))
+                self.memory.remember(task, done)
         with tolerated("its working files stay until the next start"):
             clear_run(state, self.state_dir)
         if state.status is not RunStatus.COMPLETED:

@@ -300,7 +300,7 @@ class PipelineOrchestrator:
         machinery = self._machinery()
         run = machinery.runs.get(run_id)
         if run is not None and run.take():
-            machinery.end(run, failed(begun(run.state), failure_of(error, "ingestion")))
+            machinery.end(run, Finished(failed(begun(run.state), failure_of(error, "ingestion"))))
 
     def cancel(self, run_id: str, why: str = "the run was cancelled.") -> bool:
         """Stop a run wherever it is; from any thread, not from an event loop.
@@ -326,7 +326,7 @@ class PipelineOrchestrator:
                 run.why = why
                 run.stop.set()
         if run.take():  # it still waits for a thread: this one ends it
-            machinery.end(run, cancelled(run.state, run.why))
+            machinery.end(run, Finished(cancelled(run.state, run.why)))
         return True
 
     def future(self, run_id: str) -> Future[Finished]:

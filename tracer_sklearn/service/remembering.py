@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +72,12 @@ class ResultMemory:
         self.state_dir = state_dir
         self._fitted: dict[str, _Fitted] = {}
 
-    def recall(self, task: Task, state: RunState) -> Finished | None:
-        """Return the result of the same work, as that of this run; None where there is none."""
+    def recall(self, task: Task, state: RunState, check: Callable[[], None]) -> Finished | None:
+        """Return the result of the same work, as that of this run; None where there is none.
+
+        The file is read for its checksum only where a result may be there; ``check`` is asked
+        meanwhile, and what it raises is passed on.
+        """
         fitted = None
         if state.fitted is not None:
             fitted = _Fitted.seen(state.fitted)
@@ -81,6 +87,7 @@ class ResultMemory:
                 self._fitted[state.run_id] = fitted
                 while len(self._fitted) > _SEEN:
                     self._fitted.pop(next(iter(self._fitted)))
+        state = self._with_source(task, state, check)
         key = self._key(task, state, fitted)
         found = None if key is None else self.cache.get(key)
         if found is None or found.frame is None:
@@ -111,7 +118,6 @@ class ResultMemory:
             "status": RunStatus.COMPLETED,
             "finished_at": end,
             "seconds": (end - (state.started_at or end)).total_seconds(),
-            "source_bytes": earlier.source_bytes,
             "from_cache": True,
         }
         return Finished(state.model_copy(update=changes), data)
@@ -138,16 +144,29 @@ class ResultMemory:
             CachedResult(
                 outcome=without_personal(done.state).model_dump_json(),
                 frame=frame,
+                frame_checksum=done.data_checksum,
                 pipeline=None if path is None else Path(path),
                 manifest=None if path is None else Path(path).with_suffix(".json"),
             ),
         )
 
+    def _with_source(self, task: Task, state: RunState, check: Callable[[], None]) -> RunState:
+        """Return the state with the size and checksum of the file, where they are worth it."""
+        try:
+            size = os.stat(task.path).st_size
+        except OSError:  # the worker says why the file cannot be read
+            return state
+        if not self.cache.may_hold(size):
+            return state
+        checksum = checksum_of(task.path, task.config.limits.max_bytes, check)
+        return state.model_copy(update={"source_bytes": size, "source_checksum": checksum})
+
     @staticmethod
     def _key(task: Task, state: RunState, fitted: _Fitted | None) -> str | None:
-        if state.source_checksum is None:
+        if state.source_checksum is None or state.source_bytes is None:
             return None
         return cache_key(
+            state.source_bytes,
             state.source_checksum,
             state.blueprint,
             task.config,

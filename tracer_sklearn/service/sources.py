@@ -1,4 +1,4 @@
-"""The digest of a file, taken beside the work and given up when nobody wants it any more."""
+"""What is known of a file before a worker reads it: a stamp, and its digest where needed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ import os
 import stat
 from collections.abc import Callable
 
-__all__ = ["checksum_of"]
+__all__ = ["Stamp", "checksum_of", "stamp_of"]
+
+# size in bytes, and time of the last change in nanoseconds
+Stamp = tuple[int, int]
 
 _CHUNK_BYTES = 1 << 22
+
+
+def stamp_of(path: str) -> Stamp | None:
+    """Return what changes when a file is written to; None where nobody can look."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def checksum_of(path: str, most: int | None, check: Callable[[], None]) -> str | None:

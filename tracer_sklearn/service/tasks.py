@@ -66,7 +66,7 @@ class Trail(Protocol):
 class Memory(Protocol):
     """What remembers results of earlier runs."""
 
-    def recall(self, task: Task, state: RunState) -> Finished | None:
+    def recall(self, task: Task, state: RunState, check: Callable[[], None]) -> Finished | None:
         """Return the result of the same work, as that of this run."""
 
     def remember(self, task: Task, done: Finished) -> None:
@@ -105,10 +105,13 @@ class Finished:
         As it ended.
     data : polars.DataFrame or None
         The data set, mapped from its file; None where there is none.
+    data_checksum : str or None
+        SHA-256 of that file, where the worker left one.
     """
 
     state: RunState
     data: Any = None
+    data_checksum: str | None = None
 
 
 @dataclass(eq=False)

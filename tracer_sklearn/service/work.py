@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +27,7 @@ from tracer_sklearn.service.plans import (
     schema_for,
 )
 from tracer_sklearn.service.recording import Recorder, StageError, forget_peak_memory
+from tracer_sklearn.service.sources import stamp_of
 from tracer_sklearn.service.training import (
     folds_for,
     model_for,
@@ -207,10 +210,10 @@ def _read(job: Job, found: dict[str, Any], known: dict[str, Any], fitted: Any = 
     )
     report = report.model_copy(update={"source": job.source_name})
     known |= {"source_checksum": report.checksum, "source_bytes": report.size}
-    if job.source_checksum not in (None, report.checksum):
+    if job.source_stamp not in (None, stamp_of(job.source)):
         raise IngestionError.from_reason(
             job.source_name,
-            "the file must stay as it is while it is read, it has changed",
+            "the file must stay as it is from the beginning of a run, it has changed",
             "wait until it is written, then run it again",
         )
     wanted = (
@@ -359,14 +362,22 @@ def _finish(
     job: Job, recorder: Recorder, known: dict[str, Any], data: pl.DataFrame, pipeline: Any
 ) -> None:
     """Leave the data set in the run's folder, save the pipeline, write what was asked for."""
-    with recorder.stage("output") as found:
+    path = os.path.join(job.folder, DATA_FILE)
+    # a core of its own: the other one compresses what was asked for
+    with recorder.stage("output") as found, ThreadPoolExecutor(1) as beside:
         found |= {"rows_in": data.height, "rows_out": data.height}
-        path = os.path.join(job.folder, DATA_FILE)
-        data.write_ipc(path, compression="uncompressed")
+        left = beside.submit(_leave, data, path)
         if pipeline is not None and job.pipeline_path is not None:
             save(pipeline, job.pipeline_path)
             known["pipeline_path"] = job.pipeline_path
         if job.output is not None:
             size, checksum = write_output(data, job.output)
             found |= {"path": job.output, "size": size, "checksum": checksum}
-        known["data_path"] = path
+        known |= {"data_checksum": left.result(), "data_path": path}
+
+
+def _leave(data: pl.DataFrame, path: str) -> str:
+    """Write the data set as a file to be mapped; return its SHA-256."""
+    data.write_ipc(path, compression="uncompressed")
+    with open(path, "rb") as written:
+        return hashlib.file_digest(written, "sha256").hexdigest()
