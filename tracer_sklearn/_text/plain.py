@@ -55,7 +55,7 @@ def plain_numbers(cells: pa.Array, decimal: str = "") -> Numbers | None:
         if pc.any(pc.match_substring(cells, ".")).as_py():
             return None
         cells = pc.replace_substring(cells, ",", ".")
-    data, bounds = _bytes_of(cells)
+    data, bounds = bytes_of(cells)
     if not len(data):
         return Numbers(pa.nulls(len(cells), pa.int64()))
     lengths = np.diff(bounds)
@@ -121,7 +121,7 @@ def plain_moments(cells: pa.Array) -> tuple[pa.Array, str] | None:
     cells : pyarrow.StringArray
         Without nulls.
     """
-    data, bounds = _bytes_of(cells)
+    data, bounds = bytes_of(cells)
     if not len(data):
         return pa.nulls(len(cells), pa.timestamp("us")), ""
     lengths = np.diff(bounds)
@@ -148,7 +148,7 @@ def plain_moments(cells: pa.Array) -> tuple[pa.Array, str] | None:
     return made, template
 
 
-def _bytes_of(cells: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def bytes_of(cells: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """Return the bytes of all cells, and where each starts in them, and the last ends."""
     _, offsets, buffer = cells.buffers()
     bounds = np.frombuffer(offsets, dtype=np.int32)[cells.offset : cells.offset + len(cells) + 1]

@@ -9,11 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
 from tracer_sklearn._text.missing import SPACES
+from tracer_sklearn._text.plain import bytes_of
 from tracer_sklearn.io._blocks import Block
 from tracer_sklearn.io._body import Body
 from tracer_sklearn.io._cells import is_rule
@@ -22,7 +24,9 @@ from tracer_sklearn.io.dialect import Dialect
 
 # the cells of a line that is drawn, or that hold nothing
 _DRAWN = rf"^[{SPACES}]*[-=:+_]*[{SPACES}]*$"
-_DRAWN_FIRST = pa.array(["", *"-=:+_", *SPACES])
+# the bytes that they begin with
+_DRAWN_FIRST = np.zeros(256, dtype=bool)
+_DRAWN_FIRST[[sign.encode()[0] for sign in (*"-=:+_", *SPACES)]] = True
 
 THREADS = min(8, os.cpu_count() or 1)
 
@@ -148,14 +152,22 @@ def _is_plain(table: pa.Table, header: Sequence[str]) -> bool:
 
 def _has_rules(table: pa.Table) -> bool:
     """Tell text in which `is_rule` may find a line, from the columns that rule it out first."""
-    # a look at one character takes a third of the time of the pattern
-    first = pc.utf8_slice_codeunits(table.column(0), 0, 1)
-    drawn = table.filter(pc.is_in(first, _DRAWN_FIRST))
+    # a look at one byte takes a tenth of the time of the pattern
+    drawn = table.filter(_mask_of(table.column(0), _DRAWN_FIRST))
     for column in range(table.num_columns):
         if not drawn.num_rows:
             return False
         drawn = drawn.filter(pc.match_substring_regex(drawn.column(column), _DRAWN))
     return any(is_rule(row.values(), least=3) for row in drawn.to_pylist())
+
+
+def _mask_of(cells: pa.ChunkedArray, first: np.ndarray) -> pa.Array:
+    """Tell the cells that are empty or begin with one of some bytes."""
+    data, bounds = bytes_of(pa.concat_arrays(cells.chunks))
+    found = np.diff(bounds) == 0
+    if len(data):
+        found |= first[data.take(bounds[:-1], mode="clip")]
+    return pa.array(found)
 
 
 def _as_table(rows: Sequence[Sequence[str]], places: Sequence[str]) -> pa.Table:
