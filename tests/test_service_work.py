@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import os
 
 import numpy as np
 import pandas as pd
@@ -197,6 +198,33 @@ def test_the_output_is_the_data_set_and_the_same_bytes_again(file, tmp_path, end
     assert outputs[0].read_bytes() == outputs[1].read_bytes()
     read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "arrow": pl.read_ipc}[ending]
     assert read(outputs[0]).shape == data_of(outcome).shape
+
+
+def test_an_earlier_output_stays_where_the_data_set_cannot_be_left(file, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    output = tmp_path / "out.parquet"
+    output.write_bytes(b"of yesterday")
+    monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
+    outcome = outcome_of(file, tmp_path / "run", output=str(output))
+    assert "No space left" in outcome.error.message
+    assert outcome.output.checksum is None
+    assert output.read_bytes() == b"of yesterday"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_job_that_is_done_twice_leaves_the_first_data_set_as_it_is(file, tmp_path):
+    """As Dask does, which thinks that a worker is lost: who has mapped the file still reads it."""
+    first = outcome_of(file, tmp_path / "run")
+    with open(first.data_path, "rb") as mapped:
+        os.link(first.data_path, tmp_path / "cached.frame")
+        content = mapped.read()
+        again = outcome_of(file, tmp_path / "run", keep_columns=("customer_id",))
+        mapped.seek(0)
+        assert mapped.read() == content
+    assert again.data_checksum != first.data_checksum
+    assert (tmp_path / "cached.frame").read_bytes() == content
 
 
 def test_a_missing_field_is_named_with_the_column_it_may_be(customers, tmp_path):

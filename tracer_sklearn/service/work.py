@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -371,13 +372,20 @@ def _finish(
             save(pipeline, job.pipeline_path)
             known["pipeline_path"] = job.pipeline_path
         if job.output is not None:
-            size, checksum = write_output(data, job.output)
+            size, checksum = write_output(data, job.output, first=left.result)
             found |= {"path": job.output, "size": size, "checksum": checksum}
         known |= {"data_checksum": left.result(), "data_path": path}
 
 
 def _leave(data: pl.DataFrame, path: str) -> str:
-    """Write the data set as a file to be mapped; return its SHA-256."""
-    data.write_ipc(path, compression="uncompressed")
-    with open(path, "rb") as written:
-        return hashlib.file_digest(written, "sha256").hexdigest()
+    """Write the data set as a file to be mapped; return its SHA-256.
+
+    It is not written in place: an executor may do a job twice, and whoever has mapped or linked
+    the file of the first time would see it shrink.
+    """
+    part = f"{path}.{secrets.token_hex(8)}"
+    data.write_ipc(part, compression="uncompressed")
+    with open(part, "rb") as written:
+        checksum = hashlib.file_digest(written, "sha256").hexdigest()
+    os.replace(part, path)
+    return checksum
