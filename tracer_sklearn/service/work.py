@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -227,8 +228,23 @@ def _read(job: Job, found: dict[str, Any], known: dict[str, Any], fitted: Any = 
     if lost:
         raise SchemaError.from_missing("DataPipeline", lost, present)
     found |= {"report": report, "rows_in": report.lines.rows, "rows_out": frame.height}
+    found["warnings"] = _unread(report, frame.columns)
     outcome = None if target is None else frame[target]
     return _Read(frame.select(features), frame.select(config.keep_columns), outcome, report)
+
+
+def _unread(report: IngestionReport, read: Sequence[str]) -> tuple[str, ...]:
+    """Tell which columns have the name of one that is read, but are not."""
+    others: dict[str, list[str]] = {}
+    for name, original in report.repeated_columns.items():
+        if original in read and name not in read:
+            others.setdefault(original, []).append(name)
+    return tuple(
+        f"DataPipeline: a column that is read must be the only one of its name, {name!r} stands "
+        f"{1 + len(called)} times in the header: the first is used, and what is called "
+        f"{', '.join(map(repr, called))} here is not; rename one of them."
+        for name, called in others.items()
+    )
 
 
 def _check_columns(job: Job, read: _Read) -> None:
