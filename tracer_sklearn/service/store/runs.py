@@ -16,7 +16,7 @@ from tracer_sklearn._params import check_choice, check_integer, check_real
 from tracer_sklearn.exceptions import ParameterError, RunError, StoreError, nearest
 from tracer_sklearn.service.states import STAGES, RunFailure, RunState, RunStatus, now
 from tracer_sklearn.service.store import _figures
-from tracer_sklearn.service.store._asked import asked
+from tracer_sklearn.service.store._asked import among, asked
 from tracer_sklearn.service.store._engine import (
     WHO,
     WRITES,
@@ -510,7 +510,7 @@ class RunStore:
             in [0, 1]). Runs that were not judged do not count.
         """
         check_choice(f"{WHO}.quality_trend", "period", period, _figures.PERIODS)
-        which = _among(f"{WHO}.quality_trend", blueprint, since, until, principal)
+        which = among(f"{WHO}.quality_trend", blueprint, since, until, principal)
         with self.reading() as connection:
             return _figures.quality_trend(connection, period, which)
 
@@ -535,7 +535,7 @@ class RunStore:
             With ``blueprint``, ``category`` and ``type`` of the error, ``n_failed``, ``n_runs``
             (runs of the blueprint that have ended) and ``rate``, their quotient in [0, 1].
         """
-        which = _among(f"{WHO}.error_rates", blueprint, since, until, principal)
+        which = among(f"{WHO}.error_rates", blueprint, since, until, principal)
         with self.reading() as connection:
             return _figures.error_rates(connection, which)
 
@@ -566,24 +566,12 @@ class RunStore:
             answered), ``rows`` read, ``bytes``, ``seconds`` and ``rows_per_second`` of the others.
         """
         check_choice(f"{WHO}.throughput", "period", period, _figures.PERIODS)
-        which = _among(f"{WHO}.throughput", blueprint, since, until, principal)
+        which = among(f"{WHO}.throughput", blueprint, since, until, principal)
         with self.reading() as connection:
             return _figures.throughput(connection, period, which)
 
 
 _claiming = threading.Lock()
-
-
-def _among(
-    who: str,
-    blueprint: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    principal: str | None,
-) -> ColumnElement[bool]:
-    return and_(
-        True, *asked(who, blueprint=blueprint, principal=principal, since=since, until=until)
-    )
 
 
 def _given_up(state: RunState, owner: Any, at: datetime) -> RunState:
