@@ -112,6 +112,15 @@ def test_runs_stay_due_while_the_cache_does_not_delete(kept, tmp_path, monkeypat
     assert store.get("known").principal == ERASED
 
 
+@pytest.mark.parametrize("other", [None, "none"])
+def test_what_a_folder_of_before_holds_is_erased_too(kept, tmp_path, other):
+    store, trail, cache, folder = kept
+    run(kept, "known", days_ago=3, personal_days=2, keep_columns=("customer_id",))
+    now_used = None if other is None else open_cache(None, folder)
+    assert sweep(store, trail, now_used, folder) == Swept(personal=1, entries=1, cached=1)
+    assert not in_cache(cache, "known")
+
+
 def test_a_sweep_erases_frames_that_belong_to_no_entry(kept):
     cache = kept[2]
     run(kept, "young")

@@ -21,6 +21,7 @@ from sqlalchemy import ColumnElement, and_, select, update
 from tracer_sklearn._params import check_moment
 from tracer_sklearn.exceptions import StoreError
 from tracer_sklearn.io.report import IngestionReport, LineReport
+from tracer_sklearn.service._folder_cache import FolderCache
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.cache import ResultCache
 from tracer_sklearn.service.config import RetentionPolicy
@@ -94,7 +95,8 @@ def sweep(
     audit : AuditTrail
         Where each deletion is noted, as "retention.outputs" and "retention.personal".
     cache : ResultCache or None
-        The cached results.
+        The cached results. What another one left in the state folder, before it was given up, is
+        looked through as well.
     state_dir : path
         The state folder.
     at : datetime or None, default=None
@@ -118,8 +120,9 @@ def sweep(
     """
     moment = now() if at is None else check_moment("DataPipeline.sweep", "at", at)
     folder = Path(state_dir).absolute()
-    outputs, kept, failed, cached = _sweep_outputs(store, audit, cache, folder, moment)
-    personal, entries, carrying, carried = _sweep_personal(store, audit, cache, moment)
+    caches = _caches(cache, folder)
+    outputs, kept, failed, cached = _sweep_outputs(store, audit, caches, folder, moment)
+    personal, entries, carrying, carried = _sweep_personal(store, audit, caches, moment)
     failed, cached = failed | carrying, cached + carried
     entries += _erase_later_entries(audit, moment)
     remove_strays(store, folder)
@@ -130,13 +133,13 @@ def sweep(
 
 
 def _sweep_outputs(
-    store: RunStore, audit: AuditTrail, cache: ResultCache | None, folder: Path, moment: datetime
+    store: RunStore, audit: AuditTrail, caches: list[ResultCache], folder: Path, moment: datetime
 ) -> tuple[int, int, set[str], int]:
     outputs = kept = 0
     failed: set[str] = set()
     due = and_(runs.c.outputs_due_at <= moment, runs.c.outputs_deleted_at.is_(None))
     ids = {state.run_id for state in _due(store, due)}
-    cached = _uncached(cache, ids)
+    cached = _uncached(caches, ids)
     if cached is None:
         return 0, 0, ids, 0
     for state in _due(store, due):
@@ -167,27 +170,33 @@ def _sweep_outputs(
     return outputs, kept, failed, cached
 
 
-def _uncached(cache: ResultCache | None, run_ids: set[str]) -> int | None:
+def _caches(cache: ResultCache | None, folder: Path) -> list[ResultCache]:
+    here = folder / "cache"
+    found = [] if cache is None else [cache]
+    if not isinstance(cache, FolderCache) and here.is_dir():
+        found.append(FolderCache(here, secret=b"", max_bytes=0))  # to delete, no key is needed
+    return found
+
+
+def _uncached(caches: list[ResultCache], run_ids: set[str]) -> int | None:
     """Delete the cached results of runs, before anything says that they are gone.
 
     None where that fails: the runs stay due.
     """
-    if cache is None:
-        return 0
     try:
-        return cache.delete_runs(run_ids)
+        return sum(cache.delete_runs(run_ids) for cache in caches)
     except StoreError as error:
         _LOGGER.warning("cached results stay, and their runs stay due: %s", error)
         return None
 
 
 def _sweep_personal(
-    store: RunStore, audit: AuditTrail, cache: ResultCache | None, moment: datetime
+    store: RunStore, audit: AuditTrail, caches: list[ResultCache], moment: datetime
 ) -> tuple[int, int, set[str], int]:
     personal = entries = 0
     due = and_(runs.c.personal_due_at <= moment, runs.c.personal_deleted_at.is_(None))
     carrying = {s.run_id for s in _due(store, due) if s.config.get("keep_columns")}
-    cached = _uncached(cache, carrying)
+    cached = _uncached(caches, carrying)
     if cached is not None:
         carrying.clear()
     for state in _due(store, due):
