@@ -493,7 +493,8 @@ def account(state_dir):
                  started_at=now(), finished_at=now(), ingestion={"rows_out": 1234}),
         state_of("019aca1f-1d2e-7001-8000-000000000002", status="FAILED", error=failure,
                  started_at=now(), finished_at=now(), seconds=0.5, source="[bold]b.csv"),
-        state_of("019aca1f-9999-7000-8000-000000000003", blueprint="revenue_projection"),
+        state_of("019aca1f-9999-7000-8000-000000000003", blueprint="revenue_projection",
+                 principal="bo"),
     ]  # fmt: skip
     with RunStore.open(state_dir=state_dir) as store:
         for state in states:
@@ -511,6 +512,9 @@ def test_runs_are_listed_filtered_and_told_apart(account):
     assert [run["run_id"] for run in only] == [account[1].run_id]
     other = json.loads(tracer("runs", "-b", "revenue_projection", "--json").stdout)
     assert [run["run_id"] for run in other] == [account[2].run_id]
+    his = json.loads(tracer("runs", "--principal", "bo", "--json").stdout)
+    assert [run["run_id"] for run in his] == [account[2].run_id]
+    assert tracer("runs", "summary", "--principal", "nobody").output == "No runs.\n"
     assert tracer("runs", "--since", "2099-01-01").output == "No runs.\n"
     assert tracer("runs", "--status", "FALED").exit_code == Code.USAGE
 

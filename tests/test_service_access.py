@@ -54,6 +54,10 @@ def test_a_principal_that_is_not_named_may_do_nothing():
 def test_wrong_rules_are_refused():
     with pytest.raises(ts.ParameterError, match="did you mean 'process'"):
         RolePolicy(roles={}, rules={"a": {("proces", "*")}})
+    with pytest.raises(
+        ts.ParameterError, match="got 'customer_chrun'; did you mean 'customer_churn'"
+    ):
+        RolePolicy(roles={}, rules={"a": {("process", "customer_chrun")}})
     with pytest.raises(ts.ParameterError, match="did you mean 'analyst'"):
         RolePolicy(roles={"ana": "analist"}, rules={"analyst": {("read", "*")}})
     with pytest.raises(ts.ParameterError, match="`rules` must be"):
@@ -158,6 +162,11 @@ def test_who_may_not_ask_does_not_learn_whether_there_is_a_run(verb, tmp_path):
                 await pipeline.run("02", principal="ana")
             with pytest.raises(ts.ParameterError, match="the id of a run, a text, got 7"):
                 await pipeline.run(7, principal="bo")
+            for whose, found in (("ana", ["01"]), ("bo", []), (None, ["01"])):
+                asked = await pipeline.runs(principal="ana", of_principal=whose)
+                assert [state.run_id for state in asked] == found
+            with pytest.raises(ts.ParameterError, match="`principal` must be a text or None"):
+                await pipeline.runs(principal="ana", of_principal=7)
             denied = (await pipeline.audit()).entries(action="access.denied")
             assert [entry.run_id for entry in denied] == ["01", "02", "../03"]
             assert (await pipeline.verify_audit(principal="ana")).ok

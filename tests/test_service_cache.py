@@ -276,6 +276,83 @@ def test_files_appear_whole_and_for_their_owner_alone(tmp_path, monkeypatch):
     assert [p.read_bytes() for p in sorted(cache.folder.iterdir())] == before
 
 
+def test_a_frame_whose_entry_cannot_be_placed_does_not_stay(tmp_path, monkeypatch):
+    cache = open_cache("auto", tmp_path)
+    real = os.replace
+
+    def full(part, path):
+        if path.suffix == ".entry":
+            raise OSError(28, "No space left on device")
+        real(part, path)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert not cache.put(KEY, RESULT)
+    assert not list(cache.folder.iterdir())
+
+
+@pytest.mark.parametrize("forged", [{"run_id": ["01"]}, {"key": 7}, {"stored_at": "2020-01-01"}])
+def test_a_forged_label_does_not_keep_an_erasure_from_its_work(tmp_path, forged):
+    cache = open_cache("auto", tmp_path)
+    facts = {"key": KEY, "run_id": "02", "stored_at": now().isoformat()}
+    label = json.dumps({**facts, "sizes": {}, "checksums": {}, **forged}).encode()
+    start = _entries._MAGIC + len(label).to_bytes(8, "big") + label
+    (cache.folder / f"{KEY}.entry").write_bytes(start)
+    cache.put(key_of(1), RESULT)
+    assert cache.delete_older(now() - timedelta(days=1)) == 0
+    assert cache.delete_runs({"01"}) == 1
+    assert not list(cache.folder.iterdir())
+
+
+@pytest.mark.medium
+@pytest.mark.parametrize("label", ["no JSON", "[1, 2]", '["01", "2020-01-01", 7]', "[" * 99_999])
+def test_a_damaged_label_in_redis_does_not_keep_an_erasure_from_its_work(
+    redis_url, tmp_path, label
+):
+    cache = open_cache(redis_url, tmp_path)
+    cache.put(KEY, RESULT)
+    cache.client.hset(cache._name("labels"), KEY, label)
+    cache.client.hset(cache._name("labels"), b"\xff", "[]")
+    assert cache.put(key_of(1), RESULT)
+    assert cache.delete_runs({"01"}) == 1
+    assert cache.client.keys("*") == []
+    cache.close()
+
+
+def test_an_entry_that_cannot_be_deleted_is_told_and_keeps_no_other(tmp_path, monkeypatch):
+    cache = open_cache("auto", tmp_path)
+    for i in range(5):
+        cache.put(key_of(i), RESULT)
+    real = Path.unlink
+
+    def denied(path, missing_ok=False):
+        if path.name == f"{key_of(2)}.entry":
+            raise PermissionError(13, "Permission denied")
+        real(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", denied)
+        with pytest.raises(ts.StoreError, match=r"what is due must be deleted.*1 entries stay"):
+            cache.delete_runs({"01"})
+    assert [file.name for file in cache.folder.iterdir()] == [f"{key_of(2)}.entry"]
+    assert cache.delete_runs({"01"}) == 1
+
+
+def test_a_look_at_the_labels_is_no_use_of_an_entry(tmp_path):
+    cache = open_cache("auto", tmp_path, max_bytes=2_900)
+    result = CachedResult(RESULT.outcome, frame=b"x" * 900)
+    for i in (1, 2):
+        cache.put(key_of(i), result)
+    for i, seconds in ((1, 20), (2, 10)):  # as files are that nobody read since they were made
+        stored = time.time() - seconds
+        os.utime(cache.folder / f"{key_of(i)}.entry", (stored - 1, stored))
+    cache.get(key_of(1))
+    assert cache.delete_runs({"another"}) == 0
+    # what a file system notes of a reading; not every one does
+    os.utime(cache.folder / f"{key_of(2)}.entry", (time.time() + 1, time.time() - 10))
+    cache.put(key_of(3), result)
+    assert sorted(f.stem for f in cache.folder.glob("*.entry")) == [key_of(1), key_of(3)]
+
+
 def test_a_folder_that_cannot_be_read_is_a_miss(tmp_path, monkeypatch):
     cache = open_cache("auto", tmp_path)
     cache.put(KEY, RESULT)
@@ -331,8 +408,10 @@ def test_a_redis_that_is_not_there_is_a_miss(tmp_path):
     assert not cache.put(KEY, RESULT)
     assert cache.get(KEY) is None
     assert not cache.delete(KEY)
-    assert cache.delete_older(now()) == 0
+    assert not cache.may_hold(7)
     assert cache.stats["errors"] == 4
+    with pytest.raises(ts.StoreError, match="must be deleted, the cache: it does not answer"):
+        cache.delete_older(now())
     cache.close()
 
 

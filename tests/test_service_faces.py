@@ -226,8 +226,16 @@ def test_what_belongs_elsewhere_is_refused() -> None:
         asyncio.run(DataIngestionService().ingest_file(io.BytesIO(CSV)))  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="DataIngestionService: `max_file_size`"):
         asyncio.run(DataIngestionService(max_file_size=0).ingest_file(CSV))
-    with pytest.raises(ParameterError, match="`chunk_size`"):
-        asyncio.run(DataIngestionService(chunk_size=0).ingest_stream(_stream()))
+    for wrong, must in (
+        ({"chunk_size": 0}, "`chunk_size` must be an integer >= 1, got 0"),
+        ({"enable_compression": "no"}, "`enable_compression` must be True or False, got 'no'"),
+    ):
+        for asked in (
+            DataIngestionService(**wrong).ingest_stream(_stream()),  # type: ignore[arg-type]
+            DataIngestionService(**wrong).ingest_file(CSV),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(ParameterError, match=f"^DataIngestionService: {must}"):
+                asyncio.run(asked)
 
 
 def test_the_loop_runs_on_and_a_cancel_leaves_nothing(

@@ -165,6 +165,22 @@ def test_scoring_gives_the_columns_of_the_fit(
     assert later.output.path == str(output)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "must"),
+    [
+        ({"executor": 3}, r"`executor` must be a concurrent\.futures\.Executor or None, got 3"),
+        ({"enable_monitoring": "x"}, "`enable_monitoring` must be True or False, got 'x'"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_anything_is_made(
+    tmp_path: Path, wrong: Any, must: str
+) -> None:
+    pipeline = DataPipeline(state_dir=tmp_path / "state", **wrong)
+    with pytest.raises(ParameterError, match=f"^DataPipeline: {must}"):
+        asyncio.run(pipeline.runs())
+    assert not (tmp_path / "state").exists()
+
+
 def test_a_target_trains_a_model(pipeline: DataPipeline, files: Path) -> None:
     _, state = asyncio.run(
         pipeline.process_file(files / "labelled.csv", "customer_churn", target_column="churned")

@@ -91,6 +91,69 @@ def dump(store):
         return "".join(str(connection.execute(sa.text(f"SELECT * FROM {t}")).all()) for t in tables)
 
 
+def test_runs_stay_due_while_the_cache_does_not_delete(kept, tmp_path, monkeypatch):
+    store, _, cache, _ = kept
+    output = tmp_path / "old.parquet"
+    run(kept, "old", days_ago=3, output=output, outputs_days=2)
+    run(kept, "known", days_ago=3, personal_days=2, keep_columns=("customer_id",))
+    run(kept, "other", days_ago=3, personal_days=2)
+
+    def gone(_):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(cache), "_remove", lambda _, key: gone(key))
+        assert sweep(*kept) == Swept(failed=2, personal=1, entries=1)
+    assert output.exists()
+    assert store.get("known").principal == SECRET
+    assert in_cache(cache, "known")
+    assert sweep(*kept) == Swept(outputs=3, cached=2, personal=1, entries=1)
+    assert not in_cache(cache, "known")
+    assert store.get("known").principal == ERASED
+
+
+@pytest.mark.parametrize("other", [None, "none"])
+def test_what_a_folder_of_before_holds_is_erased_too(kept, tmp_path, other):
+    store, trail, cache, folder = kept
+    run(kept, "known", days_ago=3, personal_days=2, keep_columns=("customer_id",))
+    now_used = None if other is None else open_cache(None, folder)
+    assert sweep(store, trail, now_used, folder) == Swept(personal=1, entries=1, cached=1)
+    assert not in_cache(cache, "known")
+
+
+def test_a_sweep_erases_frames_that_belong_to_no_entry(kept):
+    cache = kept[2]
+    run(kept, "young")
+    cache.put("ab" * 32, CachedResult("{}", frame=b"of an entry"))
+    old = time.time() - 7200
+    for name in (f"{'cd' * 32}.frame", ".begun.00ff.part", f"{'ab' * 32}.frame"):
+        path = cache.folder / name
+        path.touch()
+        os.utime(path, (old, old))
+    sweep(*kept)
+    assert in_cache(cache, "young")
+    assert cache.get("ab" * 32) is not None
+    assert not [p for p in cache.folder.iterdir() if p.suffix == ".part" or p.stem == "cd" * 32]
+
+
+def test_a_stray_that_cannot_be_removed_stops_nothing(kept, monkeypatch):
+    store, _, _, folder = kept
+    old = time.time() - 7200
+    strays = [folder / f".{name}.00ff.part" for name in "ab"]
+    for path in strays:
+        path.touch()
+        os.utime(path, (old, old))
+    real = Path.unlink
+
+    def denied(path, missing_ok=False):
+        if path == strays[0]:
+            raise PermissionError(1, "Operation not permitted")
+        real(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    assert remove_strays(store, folder) == strays[1:]
+
+
 def test_outputs_go_when_they_are_due_and_not_before(kept, tmp_path):
     store, trail, cache, folder = kept
     old, young, forever = (tmp_path / f"{name}.parquet" for name in ("old", "young", "forever"))

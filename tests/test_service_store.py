@@ -155,6 +155,14 @@ def test_runs_are_found_by_what_they_are(store):
     assert store.count() == 40
     assert store.count("PENDING") == 8
     assert store.count("PENDING", "price_optimization") == 4
+    assert store.count(principal="bo") == 13
+    completed = [s for s in everything if s.status == "COMPLETED"]
+    figures = store.throughput(principal="bo")
+    assert sum(row["files"] for row in figures) == sum(s.principal == "bo" for s in completed)
+    rates = store.error_rates(principal="cy")
+    failed = [s for s in everything if s.status == "FAILED" and s.principal == "cy"]
+    assert sum(row["n_failed"] for row in rates) == len(failed)
+    assert store.quality_trend(principal="nobody") == []
     # a zone of the question is no matter
     elsewhere = since.astimezone(datetime.strptime("+0530", "%z").tzinfo)
     assert store.runs(since=elsewhere) == store.runs(since=since)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import os
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -199,6 +203,33 @@ def test_the_output_is_the_data_set_and_the_same_bytes_again(file, tmp_path, end
     assert read(outputs[0]).shape == data_of(outcome).shape
 
 
+def test_an_earlier_output_stays_where_the_data_set_cannot_be_left(file, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    output = tmp_path / "out.parquet"
+    output.write_bytes(b"of yesterday")
+    monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
+    outcome = outcome_of(file, tmp_path / "run", output=str(output))
+    assert "No space left" in outcome.error.message
+    assert outcome.output.checksum is None
+    assert output.read_bytes() == b"of yesterday"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_job_that_is_done_twice_leaves_the_first_data_set_as_it_is(file, tmp_path):
+    """As Dask does, which thinks that a worker is lost: who has mapped the file still reads it."""
+    first = outcome_of(file, tmp_path / "run")
+    with open(first.data_path, "rb") as mapped:
+        os.link(first.data_path, tmp_path / "cached.frame")
+        content = mapped.read()
+        again = outcome_of(file, tmp_path / "run", keep_columns=("customer_id",))
+        mapped.seek(0)
+        assert mapped.read() == content
+    assert again.data_checksum != first.data_checksum
+    assert (tmp_path / "cached.frame").read_bytes() == content
+
+
 def test_a_missing_field_is_named_with_the_column_it_may_be(customers, tmp_path):
     path = tmp_path / "c.csv"
     customers.rename(columns={"last_activity_date": "last_seen"}).to_csv(path, index=False)
@@ -249,6 +280,34 @@ def test_a_file_that_changed_since_it_was_looked_at_fails(file, tmp_path):
     assert failure.category == "ingestion"
     assert "has changed" in failure.message
     assert not failure.transient
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_name_that_stands_twice_in_the_header_is_told(customers, tmp_path, kind):
+    path = tmp_path / f"twice.{kind}"
+    twice = customers.assign(again=1.0, more=2.0, other=3.0, spare=4.0)
+    names = {"again": "total_value", "more": "total_value", "spare": "other"}
+    table = pa.table(twice).rename_columns([names.get(name, name) for name in twice.columns])
+    if kind == "csv":
+        pa.csv.write_csv(table, path)
+    else:
+        pa.parquet.write_table(table, path)
+    first = outcome_of(path, tmp_path / "run")
+    assert first.ingestion.warnings == (
+        "DataPipeline: a column that is read must be the only one of its name, 'total_value' "
+        "stands 3 times in the header: the first is used, and what is called 'total_value_2', "
+        "'total_value_3' here is not; rename one of them.",
+    )
+    scored = outcome_of(path, tmp_path / "scored", fitted=first.pipeline_path)
+    assert scored.ingestion.warnings == first.ingestion.warnings
+    kept = ("total_value_2", "total_value_3")
+    assert outcome_of(path, tmp_path / "kept", keep_columns=kept).ingestion.warnings == ()
+
+
+def test_a_name_that_only_looks_like_a_second_one_is_no_matter(customers, tmp_path):
+    path = tmp_path / "once.csv"
+    customers.assign(total_value_2=1.0).to_csv(path, index=False)
+    assert outcome_of(path, tmp_path / "run").ingestion.warnings == ()
 
 
 def test_a_bomb_is_refused_by_its_limits(tmp_path):

@@ -134,6 +134,12 @@ def check_text(stage: str, parameter: str, value: object, *, optional: bool = Fa
         raise fail(stage, parameter, "a text" + (" or None" if optional else ""), value)
 
 
+def check_flag(stage: str, parameter: str, value: object) -> None:
+    """Require True or False: a text such as "no" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise fail(stage, parameter, "True or False", value)
+
+
 def check_moment(stage: str, parameter: str, value: Any) -> dt.datetime:
     """Require a datetime, and return it in UTC; one without a time zone is local time."""
     try:

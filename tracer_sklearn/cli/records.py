@@ -64,6 +64,10 @@ _OfBlueprint = Annotated[
     str | None,
     typer.Option("--blueprint", "-b", metavar="NAME", show_default=False, help="Of this one."),
 ]
+_OfPrincipal = Annotated[
+    str | None,
+    typer.Option("--principal", metavar="NAME", show_default=False, help="On behalf of this one."),
+]
 _Since = Annotated[
     str | None,
     typer.Option(
@@ -85,6 +89,7 @@ def list_runs(
     context: typer.Context,
     status: _Status = None,
     blueprint: _OfBlueprint = None,
+    principal: _OfPrincipal = None,
     since: _Since = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 20,
     state_dir: StateDir = None,
@@ -99,7 +104,7 @@ def list_runs(
     wanted, moment = [each.upper() for each in status or []] or None, _moment(since)
     with _store(state_dir, store_url) as store:
         _recover(store)
-        found = store.runs(status=wanted, blueprint=blueprint, since=moment, limit=limit)
+        found = store.runs(wanted, blueprint, moment, principal=principal, limit=limit)
     if as_json:
         print_json([state.model_dump(mode="json") for state in found])
         return
@@ -146,6 +151,7 @@ def show(
 def summary(
     context: typer.Context,
     blueprint: _OfBlueprint = None,
+    principal: _OfPrincipal = None,
     since: _Since = None,
     state_dir: StateDir = None,
     store_url: StoreUrl = None,
@@ -157,9 +163,9 @@ def summary(
     with _store(*_chosen(context, state_dir, store_url)) as store:
         _recover(store)
         figures = {
-            "throughput": store.throughput(blueprint, moment),
-            "quality": store.quality_trend(blueprint, moment),
-            "errors": store.error_rates(blueprint, moment),
+            "throughput": store.throughput(blueprint, moment, principal=principal),
+            "quality": store.quality_trend(blueprint, moment, principal=principal),
+            "errors": store.error_rates(blueprint, moment, principal=principal),
         }
     if as_json:
         print_json(figures)

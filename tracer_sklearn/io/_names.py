@@ -65,6 +65,19 @@ def unique_names(found: Sequence[str]) -> list[str]:
     return names
 
 
+def repeated_names(found: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Return which columns `unique_names` called otherwise, because another one has their name.
+
+    Examples
+    --------
+    >>> repeated_names(["id", "", "id"], ["id", "column_2", "id_2"])
+    {'id_2': 'id'}
+    """
+    cleaned = [_clean(_CONTROLS.sub("", _clean(name))) for name in found]
+    pairs = zip(names, cleaned, strict=True)
+    return {name: cell for name, cell in pairs if cell and name != cell}
+
+
 def is_header_again(cells: Sequence[str], header: Sequence[str]) -> bool:
     """Tell a record that repeats the header, as files that were put together have."""
     return (

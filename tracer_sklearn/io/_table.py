@@ -24,6 +24,7 @@ from tracer_sklearn.io._columns import (
     reduced_bytes,
     table_bytes,
 )
+from tracer_sklearn.io._names import repeated_names
 from tracer_sklearn.io._opening import Opened
 from tracer_sklearn.io._rows import THREADS
 from tracer_sklearn.io.report import (
@@ -178,6 +179,7 @@ def report_of(
         ],
         lines=_lines(opened.account),
         columns=dict(columns),
+        repeated_columns=repeated_names(opened.shape.found, opened.shape.names),
         dropped_columns=[place + 1 for place in dropped],
         memory_before=before,
         memory_after=min(before, after),

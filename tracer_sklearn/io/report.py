@@ -173,6 +173,9 @@ class IngestionReport(Part):
         What became of every line.
     columns : dict of str to ColumnReport
         What each column holds, by name.
+    repeated_columns : dict of str to str
+        Columns whose name another one had before them: what they are called here, and the name in
+        the header. Also those that were not read.
     dropped_columns : list of int
         Places (from 1) of columns without name and content, as trailing delimiters make them.
     memory_before, memory_after : int
@@ -200,6 +203,7 @@ class IngestionReport(Part):
     header_lines: list[int] = Field(default_factory=list)
     lines: LineReport
     columns: dict[str, ColumnReport] = Field(default_factory=dict)
+    repeated_columns: dict[str, str] = Field(default_factory=dict)
     dropped_columns: list[int] = Field(default_factory=list)
     memory_before: int = 0
     memory_after: int = 0

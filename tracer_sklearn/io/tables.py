@@ -14,7 +14,7 @@ from tracer_sklearn.exceptions import IngestionError, TracerError
 from tracer_sklearn.io._asked import Asked, asked
 from tracer_sklearn.io._columnar import read_columnar
 from tracer_sklearn.io._columns import describe, learn_column, reduced_bytes, table_bytes
-from tracer_sklearn.io._names import unique_names
+from tracer_sklearn.io._names import repeated_names, unique_names
 from tracer_sklearn.io._opening import open_table
 from tracer_sklearn.io._source import AnySource, Source, open_source
 from tracer_sklearn.io._table import as_library, typed, warn
@@ -167,6 +167,7 @@ def _stored(source: Source, question: Asked) -> tuple[pl.DataFrame, IngestionRep
         checksum=source.checksum(),
         lines=LineReport(total=found.height + blank, rows=found.height, blank=blank),
         columns=columns,
+        repeated_columns=repeated_names(originals, found.columns),
         memory_before=before,
         memory_after=min(before, after),
         timings={

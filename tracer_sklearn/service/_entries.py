@@ -165,10 +165,12 @@ def label_of(start: Content) -> Label | None:
         at = len(_MAGIC) + _LENGTH
         end = at + int.from_bytes(start[len(_MAGIC) : at], "big")
         facts = json.loads(bytes(start[at:end]))
+        key, run_id = facts["key"], facts["run_id"]
         stored_at = datetime.fromisoformat(facts["stored_at"])
-        return Label(
-            facts["key"], facts["run_id"], stored_at, facts["sizes"], facts["checksums"], end
-        )
+        # who looks for what is due believes these without a key
+        if not (isinstance(key, str) and isinstance(run_id, str) and stored_at.tzinfo):
+            return None
+        return Label(key, run_id, stored_at, facts["sizes"], facts["checksums"], end)
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 

@@ -58,8 +58,7 @@ class FolderCache(ResultCache):
         path = self._path(key)
         try:
             entry = path.read_bytes()
-            # the time of use, which says who goes first; the time of storing stays
-            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+            os.utime(path)  # the time of use, which says who goes first
         except FileNotFoundError:
             return None
         frame = path.with_suffix(_BESIDE)
@@ -77,7 +76,11 @@ class FolderCache(ResultCache):
             beside.unlink(missing_ok=True)
         else:  # before the entry, which says that it is there
             self._place(beside, result.frame)
-        self._place(path, entry)
+        try:
+            self._place(path, entry)
+        except OSError:
+            beside.unlink(missing_ok=True)  # without its entry nobody finds it
+            raise
         self._make_room(key, size)
         return True
 
@@ -111,7 +114,7 @@ class FolderCache(ResultCache):
                     if ending in (_ENDING, _BESIDE):
                         sizes[name] = sizes.get(name, 0) + facts.st_size
                     if ending == _ENDING:
-                        used[name] = facts.st_atime_ns
+                        used[name] = facts.st_mtime_ns
                     elif facts.st_mtime < time.time() - _ABANDONED_SECONDS:
                         strays.append((name, ending))
             for name, ending in strays:  # of a process that died
@@ -127,24 +130,27 @@ class FolderCache(ResultCache):
 
     def _remove(self, key: str) -> bool:
         self._sizes.pop(key, None)
-        path = self._path(key)
-        try:
-            path.unlink()
-        except FileNotFoundError:
-            return False
-        finally:
-            path.with_suffix(_BESIDE).unlink(missing_ok=True)
-        return True
+        return _is_removed(self._path(key))
 
     def _labels(self) -> Iterator[Label]:
         for path in list(self.folder.glob(f"*{_ENDING}")):
             label = read_label(path)
             if label is None or self._path(label.key) != path:
-                path.unlink(missing_ok=True)
-                path.with_suffix(_BESIDE).unlink(missing_ok=True)
+                with self._spared():
+                    _is_removed(path)
                 self._count("damaged")
             else:
                 yield label
+
+
+def _is_removed(path: Path) -> bool:
+    """Remove an entry; its frame first, which nobody finds without it. False where none was."""
+    path.with_suffix(_BESIDE).unlink(missing_ok=True)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_linked(file: Path, name: Path) -> bool:

@@ -88,8 +88,9 @@ class RedisCache(ResultCache):
         return True
 
     def _size(self, key: str) -> int:
-        found = self.client.hget(self._name("labels"), key)
-        return 0 if found is None else int(json.loads(found)[2])
+        text = self.client.hget(self._name("labels"), key)
+        label = None if text is None else _label(key, text)
+        return 0 if label is None else label.sizes["all"]
 
     def _remove(self, key: str) -> bool:
         with self.client.pipeline(transaction=True) as pipe:
@@ -100,11 +101,26 @@ class RedisCache(ResultCache):
 
     def _labels(self) -> Iterator[Label]:
         for key, text in self.client.hgetall(self._name("labels")).items():
-            run_id, stored_at, size = json.loads(text)
-            yield Label(
-                key.decode(), run_id, datetime.fromisoformat(stored_at), {"all": size}, {}, ends=0
-            )
+            label = _label(key.decode(errors="replace"), text)
+            if label is None:
+                self.client.hdel(self._name("labels"), key)
+                self._remove(key.decode(errors="replace"))
+                self._count("damaged")
+            else:
+                yield label
 
     def close(self) -> None:
         """Let go of connections."""
         self.client.close()
+
+
+def _label(key: str, text: bytes) -> Label | None:
+    """Return what is told of an entry without reading it; None where that is damaged."""
+    try:
+        run_id, stored_at, size = json.loads(text)
+        moment = datetime.fromisoformat(stored_at)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    if not (isinstance(run_id, str) and isinstance(size, int) and moment.tzinfo):
+        return None
+    return Label(key, run_id, moment, {"all": size}, {}, ends=0)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from typing import Any
 
 from tracer_sklearn._params import check_integer, check_moment
+from tracer_sklearn.exceptions import StoreError
 from tracer_sklearn.service._entries import (
     PARTS,
     CachedResult,
@@ -31,7 +31,8 @@ class ResultCache(ABC):
     """Keep results by key; `open_cache` opens one.
 
     It never fails a run: what cannot be read, is damaged or was made without the key is a miss,
-    and what cannot be stored is not stored. `stats` counts both.
+    and what cannot be stored is not stored. `stats` counts both. Only `delete_runs` and
+    `delete_older` tell of a failure, because data stays then that must not.
 
     Parameters
     ----------
@@ -193,6 +194,8 @@ class ResultCache(ABC):
         ------
         ParameterError
             If ``than`` is no datetime.
+        StoreError
+            As for `delete_runs`.
         """
         moment = check_moment("ResultCache.delete_older", "than", than)
         return self._delete_where(lambda label: label.stored_at < moment)
@@ -209,15 +212,34 @@ class ResultCache(ABC):
         -------
         int
             How many entries there were.
+
+        Raises
+        ------
+        StoreError
+            If some of them may still be there, because disk or server refuse; the others are gone.
         """
         ids = set(run_ids)
         return self._delete_where(lambda label: label.run_id in ids) if ids else 0
 
-    def _delete_where(self, due: Any) -> int:
+    def _delete_where(self, due: Callable[[Label], bool]) -> int:
         n = 0
+        found: list[str] | None = None
         with self._spared():
-            for label in self._labels():
-                n += due(label) and self._remove(label.key)
+            found = [label.key for label in self._labels() if due(label)]
+        left = set(found or ())
+        for key in found or ():
+            with self._spared():
+                n += self._remove(key)
+                left.remove(key)
+        if found is None or left:  # unlike a run, an erasure must not go on as if it were done
+            raise StoreError.from_reason(
+                "ResultCache",
+                "what is due must be deleted",
+                "the cache",
+                "it does not answer" if found is None else f"{len(left)} entries stay",
+                "see to its folder or server, then sweep again",
+                transient=True,
+            )
         return n
 
     def close(self) -> None:  # noqa: B027

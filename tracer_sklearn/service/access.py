@@ -10,6 +10,7 @@ from pydantic import field_validator
 from tracer_sklearn._params import check_choice
 from tracer_sklearn.exceptions import AccessDeniedError
 from tracer_sklearn.schema._part import Part
+from tracer_sklearn.service.plans import BLUEPRINTS
 
 if TYPE_CHECKING:
     from tracer_sklearn.service.audit import AuditTrail
@@ -40,7 +41,7 @@ class RolePolicy(Part):
     Raises
     ------
     ParameterError
-        If a rule names an unknown action, or a role has no rules.
+        If a rule names an unknown action or blueprint, or a role has no rules.
 
     Examples
     --------
@@ -58,12 +59,13 @@ class RolePolicy(Part):
 
     @field_validator("rules")
     @classmethod
-    def _known_actions(
+    def _known(
         cls, rules: Mapping[str, Iterable[tuple[str, str]]]
     ) -> Mapping[str, Iterable[tuple[str, str]]]:
         for pairs in rules.values():
-            for action, _ in sorted(pairs):
+            for action, blueprint in sorted(pairs):
                 check_choice("RolePolicy", "rules", action, (*ACTIONS, "*"))
+                check_choice("RolePolicy", "rules", blueprint, (*BLUEPRINTS, "*"))
         return rules
 
     def model_post_init(self, _context: object) -> None:

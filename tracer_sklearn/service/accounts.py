@@ -68,6 +68,7 @@ class RunAccounts(ABC):
         limit: int | None = 100,
         offset: int = 0,
         correlation_id: str | None = None,
+        of_principal: str | None = None,
     ) -> list[RunState]:
         """Return the accounts of runs, the newest first.
 
@@ -76,9 +77,11 @@ class RunAccounts(ABC):
         status, blueprint : optional
             As for `RunStore.runs`.
         principal : optional
-            As for `process_file`. It is who asks, not whose runs.
+            As for `process_file`. It is who asks; ``of_principal`` says whose runs.
         since, until, limit, offset, correlation_id : optional
             As for `RunStore.runs`.
+        of_principal : str or None, default=None
+            On behalf of this one; None for all.
 
         Returns
         -------
@@ -98,6 +101,7 @@ class RunAccounts(ABC):
             parts.store.runs,
             status=status,
             blueprint=blueprint,
+            principal=of_principal,
             since=since,
             until=until,
             limit=limit,

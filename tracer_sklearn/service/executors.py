@@ -17,10 +17,11 @@ from concurrent.futures import CancelledError, Executor, Future, wait
 from pathlib import Path
 from typing import Any
 
+from tracer_sklearn._params import fail
 from tracer_sklearn.service.jobs import Outcome
 from tracer_sklearn.service.workers import GLANCE_SECONDS, StageHeard, WorkerPool, stopped
 
-__all__ = ["rest_own_workers", "run_by_executor", "run_in_worker"]
+__all__ = ["check_executor", "rest_own_workers", "run_by_executor", "run_in_worker"]
 
 CANCEL_MARK = "cancel"
 # How long a cancelled job may take to say that its worker is dead.
@@ -28,6 +29,14 @@ _ACKNOWLEDGED_SECONDS = 1.5
 
 _POOLS: dict[tuple[int, str | None], WorkerPool] = {}
 _POOLS_LOCK = threading.Lock()
+
+
+def check_executor(who: str, executor: object) -> None:
+    """Require None or an executor."""
+    if executor is not None and not isinstance(executor, Executor):
+        must = "a concurrent.futures.Executor or None"
+        advice = "pass a ProcessPoolExecutor, or `get_executor()` of a Dask client"
+        raise fail(who, "executor", must, executor, advice)
 
 
 def run_in_worker(

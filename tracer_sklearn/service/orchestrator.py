@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tracer_sklearn._params import check_integer, check_wait
 from tracer_sklearn.exceptions import RunError
+from tracer_sklearn.service.executors import check_executor
 from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.machinery import Machinery, Retrying
 from tracer_sklearn.service.states import RunEvent, RunState
@@ -142,7 +143,7 @@ class PipelineOrchestrator:
         Raises
         ------
         ParameterError
-            If ``max_concurrent``, ``attempts`` or one of the waits is not legal.
+            If ``max_concurrent``, ``executor``, ``attempts`` or one of the waits is not legal.
         StoreError
             If the store does not answer.
         """
@@ -449,6 +450,7 @@ class PipelineOrchestrator:
     def _check(self) -> None:
         check_integer(WHO, "max_concurrent", self.max_concurrent, low=1)
         check_integer(WHO, "attempts", self.attempts, low=1)
+        check_executor(WHO, self.executor)
         check_wait(WHO, "first_wait_seconds", self.first_wait_seconds)
         check_wait(WHO, "longest_wait_seconds", self.longest_wait_seconds)
 

@@ -32,11 +32,18 @@ def check_output(path: str | os.PathLike[str]) -> str:
     return os.path.realpath(os.fspath(path))
 
 
-def write_output(frame: pl.DataFrame, path: str) -> tuple[int, str]:
-    """Write a frame, atomically; return the size and the SHA-256 of the file."""
+def write_output(
+    frame: pl.DataFrame, path: str, first: Callable[[], object] | None = None
+) -> tuple[int, str]:
+    """Write a frame, atomically; return the size and the SHA-256 of the file.
+
+    ``first`` is called before the file takes its place; where it raises, what stood there stays.
+    """
     writer = _WRITERS[os.path.splitext(path)[1].lower()]
     with written_whole("DataPipeline", path) as file:
         writer(frame, file)
+        if first is not None:
+            first()
     with open(path, "rb") as written:
         digest = hashlib.file_digest(written, "sha256").hexdigest()
     return os.stat(path).st_size, digest

@@ -8,11 +8,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-from tracer_sklearn._params import check_integer
+from tracer_sklearn._params import check_flag, check_integer
 from tracer_sklearn.exceptions import MissingDependencyError
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.cache import ResultCache, open_cache
 from tracer_sklearn.service.config import PipelineConfig
+from tracer_sklearn.service.executors import check_executor
 from tracer_sklearn.service.logs import log_event
 from tracer_sklearn.service.metrics import ServiceMetrics
 from tracer_sklearn.service.orchestrator import PipelineOrchestrator
@@ -72,6 +73,8 @@ def opened(
 ) -> Parts:
     """Open everything, clear what dead processes left, and take runs."""
     check_integer("DataPipeline", "max_concurrent_pipelines", max_concurrent, low=1)
+    check_flag("DataPipeline", "enable_monitoring", monitors)
+    check_executor("DataPipeline", executor)
     store = RunStore.open(store_url, state_dir=folder)
     try:
         audit = AuditTrail.open(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -18,7 +19,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, select, update
 
 from tracer_sklearn._params import check_moment
+from tracer_sklearn.exceptions import StoreError
 from tracer_sklearn.io.report import IngestionReport, LineReport
+from tracer_sklearn.service._folder_cache import FolderCache
 from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.cache import ResultCache
 from tracer_sklearn.service.config import RetentionPolicy
@@ -29,6 +32,8 @@ from tracer_sklearn.service.store._tables import runs
 from tracer_sklearn.service.store.runs import RunStore
 
 __all__ = ["Swept", "remove_strays", "sweep", "without_personal"]
+
+_LOGGER = logging.getLogger("tracer_sklearn.service")
 
 ERASED = "(erased)"
 PRINCIPAL = "system"
@@ -48,7 +53,7 @@ class Swept:
         Files of data sets that were due, but are no longer what the run wrote, or are also those
         of a later run.
     failed : int, default=0
-        Runs whose files could not be deleted; they stay due.
+        Runs whose files or cached results could not be deleted; they stay due.
     cached : int, default=0
         Entries of the result cache.
     personal : int, default=0
@@ -90,7 +95,8 @@ def sweep(
     audit : AuditTrail
         Where each deletion is noted, as "retention.outputs" and "retention.personal".
     cache : ResultCache or None
-        The cached results.
+        The cached results. What another one left in the state folder, before it was given up, is
+        looked through as well.
     state_dir : path
         The state folder.
     at : datetime or None, default=None
@@ -113,31 +119,36 @@ def sweep(
     belong to no run have no policy; the default one of `RetentionPolicy` holds for them.
     """
     moment = now() if at is None else check_moment("DataPipeline.sweep", "at", at)
-    outputs, kept, failed, gone = _sweep_outputs(store, audit, Path(state_dir).absolute(), moment)
-    cached = cache.delete_runs(gone) if cache is not None else 0
-    personal, entries, carried = _sweep_personal(store, audit, cache, moment)
-    cached += carried
+    folder = Path(state_dir).absolute()
+    caches = _caches(cache, folder)
+    outputs, kept, failed, cached = _sweep_outputs(store, audit, caches, folder, moment)
+    personal, entries, carrying, carried = _sweep_personal(store, audit, caches, moment)
+    failed, cached = failed | carrying, cached + carried
     entries += _erase_later_entries(audit, moment)
+    remove_strays(store, folder)
     if store.engine.dialect.name == "sqlite":  # what was erased is in its log until then
         with suppress(sqlite3.Error), closing(store.engine.raw_connection()) as raw:
             raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return Swept(outputs, kept, failed, cached, personal, entries)
+    return Swept(outputs, kept, len(failed), cached, personal, entries)
 
 
 def _sweep_outputs(
-    store: RunStore, audit: AuditTrail, folder: Path, moment: datetime
-) -> tuple[int, int, int, set[str]]:
-    outputs = kept = failed = 0
-    gone: set[str] = set()
+    store: RunStore, audit: AuditTrail, caches: list[ResultCache], folder: Path, moment: datetime
+) -> tuple[int, int, set[str], int]:
+    outputs = kept = 0
+    failed: set[str] = set()
     due = and_(runs.c.outputs_due_at <= moment, runs.c.outputs_deleted_at.is_(None))
+    ids = {state.run_id for state in _due(store, due)}
+    cached = _uncached(caches, ids)
+    if cached is None:
+        return 0, 0, ids, 0
     for state in _due(store, due):
         try:
             deleted, spared = _delete_outputs(store, folder, state, moment)
         except OSError:  # it stays due
-            failed += 1
+            failed.add(state.run_id)
             continue
         outputs, kept = outputs + deleted, kept + spared
-        gone.add(state.run_id)
         with audit.writing() as writer:
             writer.append(
                 "retention.outputs",
@@ -156,18 +167,41 @@ def _sweep_outputs(
             writer.connection.execute(
                 update(runs).where(of_run).values(**values, outputs_deleted_at=moment)
             )
-    return outputs, kept, failed, gone
+    return outputs, kept, failed, cached
+
+
+def _caches(cache: ResultCache | None, folder: Path) -> list[ResultCache]:
+    here = folder / "cache"
+    found = [] if cache is None else [cache]
+    if not isinstance(cache, FolderCache) and here.is_dir():
+        found.append(FolderCache(here, secret=b"", max_bytes=0))  # to delete, no key is needed
+    return found
+
+
+def _uncached(caches: list[ResultCache], run_ids: set[str]) -> int | None:
+    """Delete the cached results of runs, before anything says that they are gone.
+
+    None where that fails: the runs stay due.
+    """
+    try:
+        return sum(cache.delete_runs(run_ids) for cache in caches)
+    except StoreError as error:
+        _LOGGER.warning("cached results stay, and their runs stay due: %s", error)
+        return None
 
 
 def _sweep_personal(
-    store: RunStore, audit: AuditTrail, cache: ResultCache | None, moment: datetime
-) -> tuple[int, int, int]:
-    personal = entries = cached = 0
+    store: RunStore, audit: AuditTrail, caches: list[ResultCache], moment: datetime
+) -> tuple[int, int, set[str], int]:
+    personal = entries = 0
     due = and_(runs.c.personal_due_at <= moment, runs.c.personal_deleted_at.is_(None))
-    if cache is not None:  # first: an interruption leaves them due
-        carrying = {s.run_id for s in _due(store, due) if s.config.get("keep_columns")}
-        cached = cache.delete_runs(carrying)
+    carrying = {s.run_id for s in _due(store, due) if s.config.get("keep_columns")}
+    cached = _uncached(caches, carrying)
+    if cached is not None:
+        carrying.clear()
     for state in _due(store, due):
+        if state.run_id in carrying:
+            continue
         with audit.writing() as writer:
             of_run = runs.c.run_id == state.run_id
             asked = select(runs.c.outputs_due_at, runs.c.outputs_deleted_at).where(of_run)
@@ -181,7 +215,7 @@ def _sweep_personal(
             )
             entries += writer.erase(run_id=state.run_id)
             personal += 1
-    return personal, entries, cached
+    return personal, entries, carrying, cached or 0
 
 
 def without_personal(state: RunState, *, keep_output: bool = False) -> RunState:
@@ -237,8 +271,8 @@ def remove_strays(store: RunStore, state_dir: str | os.PathLike[str]) -> list[Pa
     """Delete what dead processes left: folders of work, and half-written files.
 
     Call it at start-up, after `RunStore.recover`. Folders of runs that ended go at once; those of
-    runs that the store does not know, and half-written files, after an hour: they may be about to
-    be made.
+    runs that the store does not know, half-written files, and cached frames without their entry,
+    after an hour: they may be about to be made.
 
     Parameters
     ----------
@@ -261,14 +295,14 @@ def remove_strays(store: RunStore, state_dir: str | os.PathLike[str]) -> list[Pa
         known = {row.run_id: row.status for row in connection.execute(asked)}
     for name, path in strays.items():
         if known[name] in _FINAL if name in known else _changed(path) < old:
-            _remove(path)
             removed.append(path)
     for kind in ("cache", "pipelines", "."):
         for path in _listed(folder / kind):
-            if path.suffix == ".part" and path.name.startswith(".") and _changed(path) < old:
-                _remove(path)
+            begun = path.suffix == ".part" and path.name.startswith(".")
+            alone = path.suffix == ".frame" and not path.with_suffix(".entry").exists()
+            if (begun or alone) and _changed(path) < old:
                 removed.append(path)
-    return removed
+    return [path for path in removed if _is_gone(path)]
 
 
 def _due(store: RunStore, condition: ColumnElement[bool]) -> Iterator[RunState]:
@@ -388,6 +422,13 @@ def _changed(path: Path) -> float:
         return path.lstat().st_mtime
     except FileNotFoundError:
         return time.time()
+
+
+def _is_gone(path: Path) -> bool:
+    """Remove a stray; the service starts also where one of them cannot be."""
+    with suppress(OSError):
+        _remove(path)
+    return not os.path.lexists(path)
 
 
 def _remove(path: Path) -> None:

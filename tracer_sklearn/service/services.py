@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sklearn.pipeline import Pipeline
 
-from tracer_sklearn._params import check_integer
+from tracer_sklearn._params import check_flag, check_integer
 from tracer_sklearn.blueprints import blueprint_pipeline
 from tracer_sklearn.exceptions import IngestionError, InputTypeError
 from tracer_sklearn.io._source import open_source
@@ -269,7 +269,10 @@ class DataIngestionService:
             return await asyncio.to_thread(_read_named, self._read, path, name, options)
 
     def _limits(self, limits: AnyLimits) -> IngestionLimits:
-        check_integer(type(self).__name__, "max_file_size", self.max_file_size, low=1)
+        who = type(self).__name__
+        check_integer(who, "max_file_size", self.max_file_size, low=1)
+        check_integer(who, "chunk_size", self.chunk_size, low=1)
+        check_flag(who, "enable_compression", self.enable_compression)
         return limits_of(limits).model_copy(update={"max_bytes": self.max_file_size})
 
     def _read(self, source: Any, *, limits: IngestionLimits, **options: Any) -> Ingested:

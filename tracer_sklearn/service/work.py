@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import secrets
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -226,8 +228,23 @@ def _read(job: Job, found: dict[str, Any], known: dict[str, Any], fitted: Any = 
     if lost:
         raise SchemaError.from_missing("DataPipeline", lost, present)
     found |= {"report": report, "rows_in": report.lines.rows, "rows_out": frame.height}
+    found["warnings"] = _unread(report, frame.columns)
     outcome = None if target is None else frame[target]
     return _Read(frame.select(features), frame.select(config.keep_columns), outcome, report)
+
+
+def _unread(report: IngestionReport, read: Sequence[str]) -> tuple[str, ...]:
+    """Tell which columns have the name of one that is read, but are not."""
+    others: dict[str, list[str]] = {}
+    for name, original in report.repeated_columns.items():
+        if original in read and name not in read:
+            others.setdefault(original, []).append(name)
+    return tuple(
+        f"DataPipeline: a column that is read must be the only one of its name, {name!r} stands "
+        f"{1 + len(called)} times in the header: the first is used, and what is called "
+        f"{', '.join(map(repr, called))} here is not; rename one of them."
+        for name, called in others.items()
+    )
 
 
 def _check_columns(job: Job, read: _Read) -> None:
@@ -371,13 +388,20 @@ def _finish(
             save(pipeline, job.pipeline_path)
             known["pipeline_path"] = job.pipeline_path
         if job.output is not None:
-            size, checksum = write_output(data, job.output)
+            size, checksum = write_output(data, job.output, first=left.result)
             found |= {"path": job.output, "size": size, "checksum": checksum}
         known |= {"data_checksum": left.result(), "data_path": path}
 
 
 def _leave(data: pl.DataFrame, path: str) -> str:
-    """Write the data set as a file to be mapped; return its SHA-256."""
-    data.write_ipc(path, compression="uncompressed")
-    with open(path, "rb") as written:
-        return hashlib.file_digest(written, "sha256").hexdigest()
+    """Write the data set as a file to be mapped; return its SHA-256.
+
+    It is not written in place: an executor may do a job twice, and whoever has mapped or linked
+    the file of the first time would see it shrink.
+    """
+    part = f"{path}.{secrets.token_hex(8)}"
+    data.write_ipc(part, compression="uncompressed")
+    with open(part, "rb") as written:
+        checksum = hashlib.file_digest(written, "sha256").hexdigest()
+    os.replace(part, path)
+    return checksum

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, and_
 
 from tracer_sklearn._params import check_choice, check_moment, check_text, fail
 from tracer_sklearn.service.states import RunStatus
@@ -42,6 +42,19 @@ def asked(
     if until is not None:
         found.append(runs.c.created_at < check_moment(who, "until", until))
     return found
+
+
+def among(
+    who: str,
+    blueprint: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    principal: str | None,
+) -> ColumnElement[bool]:
+    """Return one condition of the filters that figures have."""
+    return and_(
+        True, *asked(who, blueprint=blueprint, principal=principal, since=since, until=until)
+    )
 
 
 def _statuses(who: str, status: str | Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from tracer_sklearn._params import check_choice, check_integer, check_real
 from tracer_sklearn.exceptions import ParameterError, RunError, StoreError, nearest
 from tracer_sklearn.service.states import STAGES, RunFailure, RunState, RunStatus, now
 from tracer_sklearn.service.store import _figures
-from tracer_sklearn.service.store._asked import asked
+from tracer_sklearn.service.store._asked import among, asked
 from tracer_sklearn.service.store._engine import (
     WHO,
     WRITES,
@@ -354,7 +354,12 @@ class RunStore:
             found = connection.scalars(query.limit(limit).offset(offset)).all()
         return [RunState.model_validate_json(text) for text in found]
 
-    def count(self, status: str | Sequence[str] | None = None, blueprint: str | None = None) -> int:
+    def count(
+        self,
+        status: str | Sequence[str] | None = None,
+        blueprint: str | None = None,
+        principal: str | None = None,
+    ) -> int:
         """Return how many runs there are.
 
         Parameters
@@ -363,13 +368,15 @@ class RunStore:
             As for `runs`.
         blueprint : str or None, default=None
             Of this blueprint; None for all.
+        principal : str or None, default=None
+            On behalf of this one; None for all.
 
         Returns
         -------
         int
             Their number.
         """
-        which = asked(f"{WHO}.count", status=status, blueprint=blueprint)
+        which = asked(f"{WHO}.count", status=status, blueprint=blueprint, principal=principal)
         with self.reading() as connection:
             return connection.scalar(select(func.count()).select_from(runs).where(*which)) or 0
 
@@ -482,6 +489,7 @@ class RunStore:
         until: datetime | None = None,
         *,
         period: Literal["hour", "day", "month"] = "day",
+        principal: str | None = None,
     ) -> list[dict[str, Any]]:
         """Return how good the tables of each period and blueprint were, the oldest first.
 
@@ -491,6 +499,8 @@ class RunStore:
             As for `runs`.
         period : {"hour", "day", "month"}, default="day"
             What is put together, in UTC.
+        principal : optional
+            As for `runs`.
 
         Returns
         -------
@@ -500,7 +510,7 @@ class RunStore:
             in [0, 1]). Runs that were not judged do not count.
         """
         check_choice(f"{WHO}.quality_trend", "period", period, _figures.PERIODS)
-        which = _among(f"{WHO}.quality_trend", blueprint, since, until)
+        which = among(f"{WHO}.quality_trend", blueprint, since, until, principal)
         with self.reading() as connection:
             return _figures.quality_trend(connection, period, which)
 
@@ -509,12 +519,14 @@ class RunStore:
         blueprint: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        *,
+        principal: str | None = None,
     ) -> list[dict[str, Any]]:
         """Return what fails how often, the most frequent first.
 
         Parameters
         ----------
-        blueprint, since, until : optional
+        blueprint, since, until, principal : optional
             As for `runs`.
 
         Returns
@@ -523,7 +535,7 @@ class RunStore:
             With ``blueprint``, ``category`` and ``type`` of the error, ``n_failed``, ``n_runs``
             (runs of the blueprint that have ended) and ``rate``, their quotient in [0, 1].
         """
-        which = _among(f"{WHO}.error_rates", blueprint, since, until)
+        which = among(f"{WHO}.error_rates", blueprint, since, until, principal)
         with self.reading() as connection:
             return _figures.error_rates(connection, which)
 
@@ -534,6 +546,7 @@ class RunStore:
         until: datetime | None = None,
         *,
         period: Literal["hour", "day", "month"] = "day",
+        principal: str | None = None,
     ) -> list[dict[str, Any]]:
         """Return what was completed in each period, the oldest first.
 
@@ -543,6 +556,8 @@ class RunStore:
             As for `runs`.
         period : optional
             As for `quality_trend`.
+        principal : optional
+            As for `runs`.
 
         Returns
         -------
@@ -551,18 +566,12 @@ class RunStore:
             answered), ``rows`` read, ``bytes``, ``seconds`` and ``rows_per_second`` of the others.
         """
         check_choice(f"{WHO}.throughput", "period", period, _figures.PERIODS)
-        which = _among(f"{WHO}.throughput", blueprint, since, until)
+        which = among(f"{WHO}.throughput", blueprint, since, until, principal)
         with self.reading() as connection:
             return _figures.throughput(connection, period, which)
 
 
 _claiming = threading.Lock()
-
-
-def _among(
-    who: str, blueprint: str | None, since: datetime | None, until: datetime | None
-) -> ColumnElement[bool]:
-    return and_(True, *asked(who, blueprint=blueprint, since=since, until=until))
 
 
 def _given_up(state: RunState, owner: Any, at: datetime) -> RunState:
