@@ -73,6 +73,11 @@ def _do(spec: dict[str, object], job: Job) -> None:
             child = subprocess.Popen(["sleep", "60"])
             Path(str(spec["note"])).write_text(str(child.pid))
             time.sleep(60)
+        case "killed part":
+            for target in (job.output, job.pipeline_path):
+                folder, name = os.path.split(str(target))
+                Path(folder, f".{name}.{'0' * 16}.part").write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
         case "part":  # as a worker that is stopped while it writes
             name = os.path.basename(str(job.output))
             part = Path(str(job.output)).with_name(f".{name}.{'0' * 16}.part")

@@ -260,6 +260,17 @@ def test_a_run_is_cancelled_in_every_stage(shared: Bench, tmp_path: Path, stage:
     shared.check(state)
 
 
+def test_what_a_killed_worker_left_unfinished_goes_with_the_next_attempt(
+    shared: Bench, tmp_path: Path
+) -> None:
+    output = tmp_path / "made.parquet"
+    state = shared.run("killed part", at="output", until=1, output=output)
+    assert (state.status, state.attempts) == (RunStatus.COMPLETED, 2)
+    assert list(tmp_path.iterdir()) == [output]
+    assert not list((shared.state_dir / "pipelines").glob(".*.part"))
+    shared.check(state)
+
+
 @pytest.mark.parametrize("was", [b"old", None])
 def test_a_run_is_cancelled_behind_the_rename(
     shared: Bench, tmp_path: Path, was: bytes | None

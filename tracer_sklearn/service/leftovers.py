@@ -49,6 +49,14 @@ class Target:
             _remove([Path(self.path)])
 
 
+def clear_attempt(state: RunState, state_dir: Path) -> None:
+    """Remove files that a lost worker left unfinished; the lock of the output must be held."""
+    if state.output.path is not None:
+        _remove(_parts(Path(os.path.realpath(state.output.path))))
+    _remove(_parts(state_dir / "pipelines" / f"{state.run_id}.skops"))
+    _remove(_parts(state_dir / "pipelines" / f"{state.run_id}.json"))
+
+
 def clear_run(state: RunState, state_dir: Path) -> None:
     """Remove a run's folder, and where it did not complete, the pipeline that it began."""
     shutil.rmtree(state_dir / "work" / state.run_id, ignore_errors=True)

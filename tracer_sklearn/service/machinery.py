@@ -20,7 +20,7 @@ from tracer_sklearn.service.failures import failure_of
 from tracer_sklearn.service.frames import data_set
 from tracer_sklearn.service.happenings import EventLog
 from tracer_sklearn.service.jobs import Job, Outcome
-from tracer_sklearn.service.leftovers import Target, clear_dead, clear_run
+from tracer_sklearn.service.leftovers import Target, clear_attempt, clear_dead, clear_run
 from tracer_sklearn.service.locks import Cancelled, output_lock
 from tracer_sklearn.service.sources import Stamp, stamp_of
 from tracer_sklearn.service.states import RunState, RunStatus, StageState
@@ -237,6 +237,8 @@ class Machinery:
 
     def _attempt(self, run: Run, stamp: Stamp | None) -> Outcome:
         run.check()
+        if run.state.attempts:
+            clear_attempt(run.state, self.state_dir)
         run.state = next_attempt(run.state)
         folder = self.state_dir / "work" / run.state.run_id
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
