@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import warnings
 
+import polars as pl
 import pytest
 
 import tracer_sklearn as ts
@@ -39,3 +40,74 @@ def test_only_dates_that_are_written_alike_settle_one_another(open_cells, decide
     else:
         assert frame["a"].to_list() == list(open_cells)
         assert "day and month in column 'a'" in str(caught[0].message)
+
+
+def test_text_that_excel_keeps_is_read_from_files_and_by_the_parser():
+    text = '="Nr";="PLZ";Betrag\n="001";="01067";12,5\n="002";="80331";7,5\n;;\n'
+    frame, report = frame_of(text)
+    assert frame.to_dict(as_series=False) == {
+        "Nr": ["001", "002"],
+        "PLZ": ["01067", "80331"],
+        "Betrag": [12.5, 7.5],
+    }
+    assert report.columns["PLZ"].why == '2 cells stand as ="…": text, as in Excel'
+    raw = pl.DataFrame({"PLZ": ['="01067"', '="80331"']})
+    parser = ts.ColumnParser().fit(raw)
+    assert parser.transform(raw)["PLZ"].to_list() == ["01067", "80331"]
+    again = frame_of('Nr;PLZ;Betrag\n="003";="04109";1,5\n="004";04229;2,5\n', schema=report)
+    assert again.frame["PLZ"].to_list() == ["04109", "04229"]
+
+
+HEADERS = {
+    "years over quarters": ",2023,2023,2024,2024\nRegion,Q1,Q2,Q1,Q2\n",
+    "the name in the upper row": "Region,2023,2023,2024,2024\n,Q1,Q2,Q1,Q2\n",
+    "merged years": ",2023,,2024,\nRegion,Q1,Q2,Q1,Q2\n",
+    "names of levels": "year,2023,2023,2024,2024\nquarter,Q1,Q2,Q1,Q2\nRegion,,,,\n",
+    "levels without names": ",2023,2023,2024,2024\n,Q1,Q2,Q1,Q2\nRegion,,,,\n",
+    "one level with a name": ",2023,2023,2024,2024\nquarter,Q1,Q2,Q1,Q2\nRegion,,,,\n",
+}
+
+
+@pytest.mark.parametrize("n_rows", [2, 40])
+@pytest.mark.parametrize("kind", HEADERS)
+def test_years_over_quarters_are_one_header(kind, n_rows):
+    rows = "".join(f"R{n},{n},{2 * n},{3 * n},{4 * n}\n" for n in range(1, n_rows + 1))
+    for title in ("", "Sales by quarter\n\n"):
+        frame, report = frame_of(title + HEADERS[kind] + rows)
+        assert frame.columns == ["Region", "2023 Q1", "2023 Q2", "2024 Q1", "2024 Q2"]
+        assert frame.row(0) == ("R1", 1, 2, 3, 4)
+        assert frame.height == report.lines.rows == n_rows
+        assert report.lines.header == HEADERS[kind].count("\n")
+
+
+def test_names_over_years_are_one_header():
+    rows = "N,a,1,2,3,4\nS,b,5,6,7,8\n"
+    names = ["region", "store", "sales 2023", "sales 2024", "cost 2023", "cost 2024"]
+    for header in (
+        ",,sales,sales,cost,cost\nregion,store,2023,2024,2023,2024\n",
+        ",,sales,,cost,\nregion,store,2023,2024,2023,2024\n",
+        ",,sales,sales,cost,cost\nyear,,2023,2024,2023,2024\nregion,store,,,,\n",
+    ):
+        frame, _ = frame_of(header + rows)
+        assert frame.columns == names
+        assert frame.height == 2
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 30])
+@pytest.mark.parametrize("names", ["name,start,end", "a,b,c"])
+def test_rows_of_years_are_no_header(names, n_rows):
+    rows = "".join(f"P{n},{1950 + n},{1960 + 2 * n}\n" for n in range(n_rows))
+    frame, report = frame_of(f"{names}\n{rows}")
+    assert frame.height == report.lines.rows == n_rows
+    assert report.header_lines == [1]
+
+
+def test_lines_that_divide_the_rows_are_no_part_of_the_header():
+    frame, report = frame_of(
+        ",2023,2023,2024,2024\nItem,Q1,Q2,Q1,Q2\nRevenue,,,,\nA,1,2,3,4\nCosts,,,,\nB,5,6,7,8\n"
+    )
+    assert frame.columns[0] == "Item"
+    assert frame["Item"].to_list() == ["Revenue", "A", "Costs", "B"]
+    assert report.lines.header == 2
+    frame, _ = frame_of("Item,Q1,Q2\nRevenue,,\nA,1,2\nB,3,4\n")
+    assert frame["Item"].to_list() == ["Revenue", "A", "B"]

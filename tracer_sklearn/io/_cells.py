@@ -6,7 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from tracer_sklearn._text.missing import MISSING_WORDS, SPACES, missing_pattern
+from tracer_sklearn._text.missing import (
+    MISSING_WORDS,
+    SPACES,
+    missing_pattern,
+    unwrapped_cell,
+)
 
 Look = Literal["empty", "number", "date", "flag", "text"]
 
@@ -46,7 +51,7 @@ def look(cell: str) -> Look:
     >>> [look(cell) for cell in ("1.234,50 €", "31/12/2024", "n/a", "Yes", "Anna")]
     ['number', 'date', 'empty', 'flag', 'text']
     """
-    text = cell.strip(SPACES)
+    text = unwrapped_cell(cell.strip(SPACES))
     if not text or (len(text) <= _LONGEST and _MISSING.match(text)):
         return "empty"
     if len(text) > _LONGEST:

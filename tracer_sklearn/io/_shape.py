@@ -92,8 +92,9 @@ def find_shape(
         rows = [record for record in rows if record.line <= records[-1].line]
     width = _width(rows)
     body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
-    # the first full record may be the header
-    looks, filled = _columns(body[1:] or body, width)
+    # the first full record may be the header, or the first two
+    merged = len(body) > 2 and _are_names_over_names(*body[:2])
+    looks, filled = _columns(body[2 if merged else 1 :] or body, width)
     draft = Shape(width=width, looks=looks, filled=filled)
     if isinstance(header, int):
         start = next((i for i, r in enumerate(records) if r.line >= header), len(records))
@@ -102,6 +103,9 @@ def find_shape(
         start, head = _first_row(records, draft), []
     else:
         start, head = _find_header(records, draft, wanted)
+    levels = _index_names(head, records[start + len(head) :]) if header == "auto" else 0
+    if levels:
+        head.append(records[start + len(head)])
     # a header may be wider than the rows, whose last empty cells were dropped
     rows_from = start + len(head)
     rules = list(takewhile(lambda record: is_rule(record.cells), records[rows_from:]))
@@ -112,6 +116,8 @@ def find_shape(
     row_names = _has_row_names(head, records[rows_from:], width)
     width = max(width, *tops) if tops else width
     cells = [["", *record.cells] if row_names else record.cells for record in head]
+    # what stands above the names of index columns names the rows of the header
+    cells[:-1] = [[*[""] * levels, *row[levels:]] for row in cells[:-1]]
     found = join_header(cells, width) if head else [""] * width
     body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)]
     body = [cells for cells in body if not is_rule(cells, least=3)][:_MOST_ROWS]
@@ -210,9 +216,19 @@ def _find_header(
         if is_blank(record.cells) or is_rule(record.cells):
             continue
         verdict = _is_heading(record, draft, seen=bool(runs))
-        if verdict is None and _counts_years(record, draft):
-            return at, [record]
-        if verdict is None and _years_over_names(records[at : at + 2], draft):
+        above = records[at - 1] if previous == at - 1 >= 0 else None
+        below = records[at + 1 :]
+        if (
+            verdict is None
+            and _is_merged(record, draft)
+            and _years_over_names(record, below, draft)
+        ):
+            verdict = True
+        if verdict is None and _counts_years(record, above, below, draft):
+            run = runs.pop() if above is not None else []
+            runs.append([*run, at])
+            break
+        if verdict is None and _years_over_names(record, below, draft):
             verdict = True
         if verdict is None:
             break
@@ -257,27 +273,106 @@ def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
     return bad > 0 and (draft.width == 1 or len(record.cells) > 1)
 
 
-def _counts_years(record: Record, draft: Shape) -> bool:
-    """Tell a record whose numbers are the years that name the columns."""
-    cells = [
-        cell
-        for cell, expected in zip(record.cells, draft.looks, strict=False)
-        if expected == "number" and look(cell) != "empty"
-    ]
-    if len(cells) < 2 or not all(map(is_year, cells)):
+def _counts_years(
+    record: Record, above: Record | None, below: Sequence[Record], draft: Shape
+) -> bool:
+    """Tell a record whose numbers are the years that name the columns.
+
+    They are no names where a heading above gives each column one of its own, and where the
+    rows below hold years as well.
+    """
+    cells, looks = record.cells, draft.looks
+    places = [at for at in _numbers(draft) if at < len(cells) and look(cells[at]) != "empty"]
+    if len(places) < 2 or not all(is_year(cells[at]) for at in places):
         return False
-    years = [int(cell.strip(SPACES)) for cell in cells]
-    steps = [later - earlier for earlier, later in pairwise(years)]
+    years = [int(cells[at].strip(SPACES)) for at in places]
+    steps = {later - earlier for earlier, later in pairwise(years)}
+    held = [row.cells[at] for row in below for at in places if len(row.cells) == len(looks)]
+    held = [cell for cell in held if look(cell) != "empty"]
+    in_turn = above is None and steps in ({1}, {-1})
+    if sum(map(is_year, held)) > 0.5 * len(held) and not in_turn:
+        return False
+    if above is not None and len(_stripped(above.cells)) > 1:
+        upper = _clean_cells(above.cells)
+        over = [upper[at] if at < len(upper) else "" for at in places]
+        if "" not in over and len({*over}) == len(over):
+            return False
+        if over[0] and len({*zip(_spread(over), years, strict=True)}) == len(over):
+            return True
     return all(step > 0 for step in steps) or all(step < 0 for step in steps)
 
 
-def _years_over_names(records: Sequence[Record], draft: Shape) -> bool:
+def _numbers(draft: Shape) -> list[int]:
+    return [at for at, expected in enumerate(draft.looks) if expected == "number"]
+
+
+def _spread(cells: Sequence[str]) -> list[str]:
+    """Let cells reach over the empty ones to their right, as merged cells do."""
+    last, out = "", []
+    for cell in cells:
+        last = cell or last
+        out.append(last)
+    return out
+
+
+def _is_merged(record: Record, draft: Shape) -> bool:
+    """Tell a record in which several columns of numbers share a cell."""
+    over = [record.cells[at].strip(SPACES) for at in _numbers(draft) if at < len(record.cells)]
+    return "" in over[1:] or len({*over}) < len(over)
+
+
+def _years_over_names(record: Record, below: Sequence[Record], draft: Shape) -> bool:
     """Tell the upper row of a header: years, each over some of the names in the row below."""
-    if len(records) < 2:
+    if not below:
         return False
-    upper = [cell for cell in records[0].cells if cell.strip(SPACES)]
-    good, bad = draft.agrees(records[1].cells)
+    upper = [
+        cell
+        for cell, expected in zip(record.cells, draft.looks, strict=False)
+        if cell.strip(SPACES) and (expected is not None or look(cell) != "text")
+    ]
+    good, bad = draft.agrees(below[0].cells)
     return len(upper) > 1 and all(map(is_year, upper)) and bad > 1 and not good
+
+
+def _are_names_over_names(upper: Sequence[str], lower: Sequence[str]) -> bool:
+    """Tell merged cells over names that come again, so that only both together name a column."""
+    upper, lower = _clean_cells(upper), _clean_cells(lower)
+    named = [at for at, cell in enumerate(lower) if cell and any(upper[: at + 1])]
+    over = [upper[at] for at in named]
+    names = [lower[at] for at in named]
+    if not all(look(cell) == "text" or is_year(cell) for cell in [*names, *filter(None, over)]):
+        return False
+    again = len({*names}) < len(names) and ("" in over or len({*over}) < len(over))
+    return again and len({*zip(_spread(over), names, strict=True)}) == len(names)
+
+
+def _clean_cells(cells: Sequence[str]) -> list[str]:
+    return [cell.strip(SPACES) for cell in cells]
+
+
+def _index_names(head: Sequence[Record], below: Sequence[Record]) -> int:
+    """Count the columns that the row below a header names, as pandas names those of an index.
+
+    Its cells stand at the left, where the header has no names or, above the first of them, names
+    of its own rows; a line like it further down is one of several that divide the rows.
+    """
+    if not head or len(below) < 2:
+        return 0
+    cells = _clean_cells(below[0].cells)
+    n = sum(map(bool, cells))
+    rows = [_clean_cells(record.cells) for record in head]
+    if not 0 < n < len(cells) or not all(look(cell) == "text" for cell in cells[:n]):
+        return 0
+    if {len(row) for row in rows} != {len(cells)} or not all(rows[-1][n:]):
+        return 0
+    free = not any(any(row[1:n]) for row in rows)
+    # one name below one row of names may as well be the first line that divides the rows
+    free = free and (
+        n > 1 or not any(row[0] for row in rows) or bool(len(rows) > 1 and rows[-1][0])
+    )
+    others = [record.cells for record in below[1:] if len(record.cells) == len(cells)]
+    alike = any(is_blank(other[n:]) and not is_blank(other) for other in others)
+    return n if free and not alike else 0
 
 
 def _is_title(record: Record, last: Record, draft: Shape) -> bool:
