@@ -111,3 +111,91 @@ def test_lines_that_divide_the_rows_are_no_part_of_the_header():
     assert report.lines.header == 2
     frame, _ = frame_of("Item,Q1,Q2\nRevenue,,\nA,1,2\nB,3,4\n")
     assert frame["Item"].to_list() == ["Revenue", "A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "values"),
+    [
+        # who separates by commas has no decimal commas: rates are no thousands
+        ("id,rate\n1,1.234\n2,2.345\n3,3.456\n", "rate", [1.234, 2.345, 3.456]),
+        ("id,rate\n1,1.234\n2,2.345\n3,3.456\n4,7\n", "rate", [1.234, 2.345, 3.456, 7.0]),
+        # identifiers do not tell how amounts are written
+        (
+            "Nr;PLZ;Umsatz\n00123;01067;12.345\n00124;80331;1.234\n00125;10115;13.456\n00126;10117;987\n",
+            "Umsatz",
+            [12345, 1234, 13456, 987],
+        ),
+        ("id;x\n1;1.234\n2;2.345\n3;3.456\n4;1234\n", "x", [1.234, 2.345, 3.456, 1234.0]),
+        # amounts in every currency say how other numbers of the file are written
+        (
+            "Nº;Valor\n31.201;-1.234,50\n31.202;R$ 20,00\n31.203;Rp 5,00\n",
+            "Nº",
+            [31201, 31202, 31203],
+        ),
+        # periods of a ledger are no decimals
+        ("Periode;n\n001.2024;1\n012.2024;2\n", "Periode", ["001.2024", "012.2024"]),
+    ],
+)
+def test_no_number_is_read_a_thousand_times_too_large_or_small(text, column, values):
+    assert frame_of(text).frame[column].to_list() == values
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "total"),
+    [
+        ("Datum;Dare;Avere;Testo", "{:02}.01.2024;1,5;;Bonifico", ";1,5;2;Totale"),
+        ("Campaign,Currency,Cost,CTR", "Brand {},EUR,12.5,5.12%", "Total: Account,EUR,25.0,< 10%"),
+        ("Campaign,Currency,Cost,CTR", "Brand {},EUR,12.5,< 5%", "Total: Account,EUR,25.0, --"),
+        ("Contact,Current,Older", "Anna {},1.5,2.5", "Percentage of total,40.0%,60.0%"),
+        ("BuKr|Belegnr|Betrag|Whr", "1000|01{:02}|12,50-|EUR", "**||25,00-|EUR"),
+    ],
+)
+def test_totals_with_a_currency_or_a_word_elsewhere_are_no_rows(header, row, total):
+    rows = "".join(f"{row.format(n)}\n" for n in range(1, 20))
+    frame, report = frame_of(f"{header}\n{rows}{total}\n")
+    assert frame.height == report.lines.rows == 19
+    assert [note.reason for note in report.lines.notes["footer"]] == ["a row of totals"]
+
+
+@pytest.mark.parametrize("last", ["Total;A7;5", "Anna;Total;5", "Total;Oil;5", ";Oil;5"])
+def test_rows_that_only_hold_the_word_for_totals_are_rows(last):
+    frame, _ = frame_of(f"name;what;n\nBob;B8;7\nCarl;Gas;8\n{last}\n")
+    assert frame.height == 3
+
+
+@pytest.mark.parametrize("n_names", [9, 40])
+def test_a_line_that_describes_the_file_is_no_part_of_the_names(n_names):
+    about = '"EXTF";700;21;"Buchungsstapel";13;20240131120000000;;"RE";"";1001;20240101;"EUR"'
+    names = ["Umsatz", "Konto", "Belegdatum", *(f"Zusatz {n}" for n in range(n_names - 3))]
+    rows = "".join(f"{n},50;1000{n};{n:02}01{';' * (n_names - 3)}\n" for n in range(1, 9))
+    frame, report = frame_of(f"{about}\n{';'.join(names)}\n{rows}")
+    assert frame.columns == names
+    assert frame["Belegdatum"].to_list()[0] == "0101"
+    assert (report.header_lines, report.lines.above, report.lines.padded) == ([2], 1, 0)
+
+
+def test_a_title_over_stacked_tables_of_two_columns_does_not_hide_the_delimiter():
+    part = "Store {}\nDate,Sales\n2024-01-01,{}\n2024-01-02,20\n"
+    with pytest.warns(ts.DataQualityWarning, match="2 lines could not be used"):
+        frame, report = frame_of(part.format("A", 10) + "\n" + part.format("B", 7))
+    assert frame["Sales"].to_list() == [10, 20, 7, 20]
+    assert report.lines.set_aside == 2
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 20])
+def test_units_under_names_are_joined_however_few_rows_follow(n_rows):
+    rows = "".join(f"A{n};{n},5;{n}\n" for n in range(n_rows))
+    frame, report = frame_of(f"Name;Umsatz;Menge\n;EUR;Stk\n{rows}")
+    assert frame.columns == ["Name", "Umsatz EUR", "Menge Stk"]
+    assert frame.height == report.lines.rows == n_rows
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 20])
+def test_names_that_come_again_are_names_however_few_rows_follow(n_rows):
+    rows = "".join(f"{n};1,5\n" for n in range(1000, 1000 + n_rows))
+    page = f"Konto;Betrag\n{rows}Seite 1 von 2\n\n"
+    with pytest.warns(ts.DataQualityWarning, match="could not be used"):
+        frame, report = frame_of(page + page)
+    assert frame.columns == ["Konto", "Betrag"]
+    assert frame.height == report.lines.rows == 2 * n_rows
+    assert (report.lines.set_aside, report.lines.footer) == (2, 1)

@@ -12,10 +12,12 @@ from tracer_sklearn._text.missing import (
     missing_pattern,
     unwrapped_cell,
 )
+from tracer_sklearn._text.numbers import EVERY_CURRENCY
 
 Look = Literal["empty", "number", "date", "flag", "text"]
 
-_UNIT = r"(?:%|[$€£¥₹]|k|tsd|mio|mln|mrd|bn|m|eur|usd|gbp|chf|sek|nok|dkk|pln|czk|kr|zł|kč)\.?"
+# most cells without one start with a digit, which rules all of them out at once
+_UNIT = rf"(?![0-9 .,])(?:%|{EVERY_CURRENCY}|k|tsd|mio|mln|mrd|bn|m)\.?"
 _NUMBER = re.compile(
     rf"[-+−(]*\s*(?:{_UNIT}\s*)?[-+−(]*\s*(?:[0-9][0-9.,'’ \u00a0\u202f]*|[.,][0-9]+)"
     rf"(?:e[-+]?[0-9]{{1,3}}|[-–—−]{{1,2}})?\s*(?:{_UNIT}\s*)?\)?\s*[-−]?",

@@ -149,7 +149,12 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     if isinstance(words.header, int) and words.header > lines_of(records):
         raise _no_header(source, words.header, records, sample, chunks)
     hints = 0 if announced is None else 1
-    shape = find_shape(records[hints:], header=words.header, wanted=words.wanted)
+    shape = find_shape(
+        records[hints:],
+        header=words.header,
+        wanted=words.wanted,
+        delimiter=dialect.delimiter,
+    )
     shape = replace(shape, before=shape.before + hints)
     if shape.width > source.limits.max_columns:
         wide = (r.line for r in records if len(r.cells) > source.limits.max_columns)

@@ -71,6 +71,7 @@ def find_shape(
     *,
     header: str | int | None = "auto",
     wanted: Sequence[str] = (),
+    delimiter: str = ";",
 ) -> Shape:
     """Find the table in the first records of a file.
 
@@ -82,6 +83,8 @@ def find_shape(
         The line in which the header stands, counted from 1; None where there is none.
     wanted : sequence of str, default=()
         Names of columns that are known to be there.
+    delimiter : str, default=";"
+        What separates cells; commas are no decimal marks beside it unless cells show some.
     """
     rows = [record for record in records if not is_blank(record.cells)]
     if not rows:
@@ -92,9 +95,11 @@ def find_shape(
         rows = [record for record in rows if record.line <= records[-1].line]
     width = _width(rows)
     body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
+    # names may come again, as on printed pages; they tell nothing of the columns
+    body[1:] = [cells for cells in body[1:] if cells != body[0]]
     # the first full record may be the header, or the first two
-    merged = len(body) > 2 and _are_names_over_names(*body[:2])
-    looks, filled = _columns(body[2 if merged else 1 :] or body, width)
+    double = len(body) > 2 and (_are_names_over_names(*body[:2]) or _are_units(*body[:2]))
+    looks, filled = _columns(body[2 if double else 1 :] or body, width)
     draft = Shape(width=width, looks=looks, filled=filled)
     if isinstance(header, int):
         start = next((i for i, r in enumerate(records) if r.line >= header), len(records))
@@ -131,7 +136,7 @@ def find_shape(
         names=unique_names(found),
         looks=looks,
         filled=filled,
-        decimal=_decimal(body, looks),
+        decimal=_decimal(body, looks, delimiter),
         rules=tuple(rules),
     )
 
@@ -230,6 +235,8 @@ def _find_header(
             break
         if verdict is None and _years_over_names(record, below, draft):
             verdict = True
+        if verdict is None and not runs and _describes_file(record, below, draft):
+            verdict = False
         if verdict is None:
             break
         if verdict:
@@ -271,6 +278,16 @@ def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
         # names may happen to look like their column, and a title may start with a number
         return None if len(_stripped(record.cells)) > 1 or draft.width == 1 else False
     return bad > 0 and (draft.width == 1 or len(record.cells) > 1)
+
+
+def _describes_file(record: Record, below: Sequence[Record], draft: Shape) -> bool:
+    """Tell a line of another width than the table's that stands right above its names."""
+    return (
+        len(record.cells) != draft.width
+        and len(below) > 1
+        and len(below[0].cells) == draft.width
+        and bool(_is_heading(below[0], draft, seen=False))
+    )
 
 
 def _counts_years(
@@ -346,6 +363,13 @@ def _are_names_over_names(upper: Sequence[str], lower: Sequence[str]) -> bool:
     return again and len({*zip(_spread(over), names, strict=True)}) == len(names)
 
 
+def _are_units(upper: Sequence[str], lower: Sequence[str]) -> bool:
+    """Tell units under names: a word under each but the first."""
+    units = _clean_cells(lower)
+    named = all(look(cell) == "text" for cell in [*upper, *units[1:]])
+    return named and len(units) > 2 and not units[0]
+
+
 def _clean_cells(cells: Sequence[str]) -> list[str]:
     return [cell.strip(SPACES) for cell in cells]
 
@@ -380,6 +404,10 @@ def _is_title(record: Record, last: Record, draft: Shape) -> bool:
     held = [at for at, cell in enumerate(record.cells) if cell.strip(SPACES)]
     below = len(_stripped(last.cells))
     if draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1):
+        return True
+    # what describes the file has cells as it needs them, numbers and dates among them
+    told = [cell for cell in record.cells if look(cell) in ("number", "date") and not is_year(cell)]
+    if told and len(record.cells) != len(last.cells):
         return True
     # commas of a sentence: names over names reach over the table, leave out cells or come again
     cells = [cell.strip(SPACES) for cell in record.cells]
@@ -428,18 +456,26 @@ def _has_row_names(head: Sequence[Record], rows: Sequence[Record], width: int) -
     return bool(ends) and any(end.strip(SPACES) for end in ends)
 
 
-def _decimal(body: Sequence[Sequence[str]], looks: Sequence[Look | None]) -> Literal["", ".", ","]:
-    """Return the decimal mark that numbers of the file give away."""
-    points = commas = grouped_points = long = short = 0
+def _decimal(
+    body: Sequence[Sequence[str]], looks: Sequence[Look | None], delimiter: str
+) -> Literal["", ".", ","]:
+    """Return the decimal mark that numbers of the file give away.
+
+    Numbers such as 1.234 show a thousands mark where they are many, no column of theirs has
+    1234 too, and no number has other decimals. In a file with commas between its cells they do
+    not: whoever writes decimals with commas separates cells by something else.
+    """
+    points = commas = short = 0
+    grouped, long = Counter[int](), Counter[int]()
     for row in body:
-        for cell, expected in zip(row, looks, strict=False):
+        for column, (cell, expected) in enumerate(zip(row, looks, strict=False)):
             if expected != "number" or len(row) < len(looks) - 1 or look(cell) != "number":
                 continue
             digits = re.sub(r"[^0-9.,]", "", cell)
             if re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{3})*,[0-9]+", digits):
                 commas += not re.fullmatch(r"[1-9][0-9]{0,2},[0-9]{3}", digits)
             elif re.fullmatch(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+", digits):
-                grouped_points += 1
+                grouped[column] += 1
                 commas += digits.count(".") > 1
             elif re.fullmatch(r"[1-9][0-9]{0,2}(?:,[0-9]{2,3})+,[0-9]{3}(?:\.[0-9]*)?", digits):
                 points += 1
@@ -448,10 +484,12 @@ def _decimal(body: Sequence[Sequence[str]], looks: Sequence[Look | None]) -> Lit
             elif "." in digits:
                 points += 1
             else:
-                long += len(digits) > 3
+                long[column] += len(digits) > 3
                 short += 1 <= len(digits) <= 3
     if commas and commas > 4 * points:
         return ","
     if points > 4 * commas:
         return "."
-    return "," if grouped_points >= 3 and not points and not long and short else ""
+    if delimiter == "," or points or any(long[column] for column in grouped):
+        return ""
+    return "," if grouped.total() >= 3 and short else ""
