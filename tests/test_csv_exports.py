@@ -199,3 +199,21 @@ def test_names_that_come_again_are_names_however_few_rows_follow(n_rows):
     assert frame.columns == ["Konto", "Betrag"]
     assert frame.height == report.lines.rows == 2 * n_rows
     assert (report.lines.set_aside, report.lines.footer) == (2, 1)
+
+
+@pytest.mark.parametrize("pad", ["{}", "{:02}"])
+def test_months_may_name_columns_by_their_numbers(pad):
+    names = [pad.format(month) for month in range(1, 13)]
+    rows = "".join(f"K{n};{';'.join(str(n * m) for m in range(1, 13))}\n" for n in range(2, 6))
+    frame, report = frame_of(f"Konto;{';'.join(names)}\n{rows}")
+    assert frame.columns == ["Konto", *names]
+    assert frame.height == report.lines.rows == 4
+    frame, _ = frame_of("name;a;b;c;d\nx;1;2;3;4\ny;5;6;7;9\n")
+    assert frame["name"].to_list() == ["x", "y"]
+
+
+def test_points_that_group_only_because_of_the_file_are_said():
+    _, report = frame_of("n;x\n1;12.345\n2;1.234\n3;13.456\n4;987\n")
+    assert report.columns["x"].why.startswith("points taken as thousands marks")
+    _, report = frame_of("n;x\n1;1.234,5\n2;1.234,5\n3;13.456\n")
+    assert "points" not in report.columns["x"].why

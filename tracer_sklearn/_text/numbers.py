@@ -312,6 +312,9 @@ def choose_marks(
         if decimal != "," and whole and grouped.str.contains(_THREE).all():
             return thousands, "every comma stands before three digits: taken as thousands mark"
         return chosen, "commas taken as decimal marks"
+    by_file = (chosen.decimal, chosen.thousands, decimal) == (",", ".", ",")
+    if by_file and not values["text"].filter(fits).str.contains(",", literal=True).any():
+        return chosen, "points taken as thousands marks: the file's decimal mark is a comma"
     return chosen, ""
 
 

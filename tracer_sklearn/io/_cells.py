@@ -17,10 +17,11 @@ from tracer_sklearn._text.numbers import EVERY_CURRENCY
 Look = Literal["empty", "number", "date", "flag", "text"]
 
 # most cells without one start with a digit, which rules all of them out at once
-_UNIT = rf"(?![0-9 .,])(?:%|{EVERY_CURRENCY}|k|tsd|mio|mln|mrd|bn|m)\.?"
+_CURRENCY = rf"(?![0-9 .,])(?:%|{EVERY_CURRENCY})\.?"
+_UNIT = rf"(?:{_CURRENCY}|(?:k|tsd|mio|mln|mrd|bn|m)\.?)"
 _NUMBER = re.compile(
-    rf"[-+−(]*\s*(?:{_UNIT}\s*)?[-+−(]*\s*(?:[0-9][0-9.,'’ \u00a0\u202f]*|[.,][0-9]+)"
-    rf"(?:e[-+]?[0-9]{{1,3}}|[-–—−]{{1,2}})?\s*(?:{_UNIT}\s*)?\)?\s*[-−]?",
+    rf"[-+−(]*\s*(?:{_CURRENCY}\s*)?[-+−(]*\s*(?:[0-9][0-9.,'’ \u00a0\u202f]*|[.,][0-9]+)"
+    rf"(?:e[-+]?[0-9]{{1,3}}|[-–—−]{{1,2}})?\s*(?:{_UNIT}\s*)?(?:{_CURRENCY}\s*)?\)?\s*[-−]?",
     re.IGNORECASE,
 )
 _CLOCK = r"[0-9]{1,2}[:h.][0-9]{2}(?:[:.][0-9]{2}(?:[.,][0-9]+)?)?(?:\s*[ap]\.?m\.?)?"

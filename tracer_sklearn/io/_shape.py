@@ -221,6 +221,8 @@ def _find_header(
         if is_blank(record.cells) or is_rule(record.cells):
             continue
         verdict = _is_heading(record, draft, seen=bool(runs))
+        if verdict is None and not runs and _counts_columns(record, draft):
+            return at, [record]
         above = records[at - 1] if previous == at - 1 >= 0 else None
         below = records[at + 1 :]
         if (
@@ -317,6 +319,15 @@ def _counts_years(
         if over[0] and len({*zip(_spread(over), years, strict=True)}) == len(over):
             return True
     return all(step > 0 for step in steps) or all(step < 0 for step in steps)
+
+
+def _counts_columns(record: Record, draft: Shape) -> bool:
+    """Tell a record that counts the columns of numbers behind a name: 1, 2, 3, 4, as months are."""
+    places = _numbers(draft)
+    if len(places) < 4 or len(record.cells) != draft.width or 0 in places:
+        return False
+    counted = [record.cells[at].strip(SPACES).lstrip("0") for at in places]
+    return counted == [str(number) for number in range(1, len(places) + 1)]
 
 
 def _numbers(draft: Shape) -> list[int]:
