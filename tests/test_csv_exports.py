@@ -217,3 +217,29 @@ def test_points_that_group_only_because_of_the_file_are_said():
     assert report.columns["x"].why.startswith("points taken as thousands marks")
     _, report = frame_of("n;x\n1;1.234,5\n2;1.234,5\n3;13.456\n")
     assert "points" not in report.columns["x"].why
+
+
+@pytest.mark.parametrize("n_rows", [4, 40])
+@pytest.mark.parametrize(
+    ("names", "first", "row"),
+    [
+        ("name,city,age", "Anna,Bonn,unknown", "Bob,Ulm,{}"),
+        ("id,what,balance", "A1,open,tbd", "A2,done,{}.5"),
+        ("name,seen", "Anna,soon", "Bob,2024-01-{:02}"),
+    ],
+)
+def test_a_first_row_with_a_cell_that_does_not_fit_is_a_row(names, first, row, n_rows):
+    rows = "".join(f"{row.format(n % 28 + 1)}\n" for n in range(n_rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ts.DataQualityWarning)
+        frame, report = frame_of(f"{names}\n{first}\n{rows}")
+    assert frame.columns == names.split(",")
+    assert frame.height == report.lines.rows == n_rows + 1
+    assert frame.row(0)[0] == first.split(",")[0]
+
+
+@pytest.mark.parametrize("units", ["Text;EUR", "Text;(CHF)", ";Stk"])
+def test_units_below_names_are_names(units):
+    frame, _ = frame_of(f"Name;Betrag\n{units}\nA;1,5\nB;2,5\nC;3,5\nD;4,5\n")
+    assert frame.columns[1] == f"Betrag {units.partition(';')[2]}"
+    assert frame.height == 4

@@ -10,6 +10,7 @@ from itertools import dropwhile, pairwise, takewhile
 from typing import Literal
 
 from tracer_sklearn._text.missing import SPACES
+from tracer_sklearn._text.numbers import is_currency
 from tracer_sklearn.io._cells import Look, is_blank, is_rule, is_year, look
 from tracer_sklearn.io._names import join_header, unique_names
 from tracer_sklearn.io._records import Record
@@ -239,6 +240,8 @@ def _find_header(
             verdict = True
         if verdict is None and not runs and _describes_file(record, below, draft):
             verdict = False
+        if verdict and above is not None and _is_row_below_names(record, above, draft):
+            verdict = None
         if verdict is None:
             break
         if verdict:
@@ -280,6 +283,20 @@ def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
         # names may happen to look like their column, and a title may start with a number
         return None if len(_stripped(record.cells)) > 1 or draft.width == 1 else False
     return bad > 0 and (draft.width == 1 or len(record.cells) > 1)
+
+
+def _is_row_below_names(record: Record, above: Record, draft: Shape) -> bool:
+    """Tell a first row in which one cell is no number or date from names below names.
+
+    The record above names every column, each by another name; no currency is among the cells.
+    """
+    names, cells = _clean_cells(above.cells), _clean_cells(record.cells)
+    if not 1 < draft.width == len(names) == len(cells) or not cells[0]:
+        return False
+    complete = all(names) and len({*names}) == len(names)
+    told = [cell for cell in cells if cell]
+    units = len({*told}) < len(told) or any(is_currency(cell.strip("()[]")) for cell in told)
+    return complete and not units and draft.agrees(cells) == (0, 1)
 
 
 def _describes_file(record: Record, below: Sequence[Record], draft: Shape) -> bool:
@@ -416,8 +433,8 @@ def _is_title(record: Record, last: Record, draft: Shape) -> bool:
     below = len(_stripped(last.cells))
     if draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1):
         return True
-    # what describes the file has cells as it needs them, numbers and dates among them
-    told = [cell for cell in record.cells if look(cell) in ("number", "date") and not is_year(cell)]
+    # what describes the file has cells as it needs them, numbers among them
+    told = [cell for cell in record.cells if look(cell) == "number" and not is_year(cell)]
     if told and len(record.cells) != len(last.cells):
         return True
     # commas of a sentence: names over names reach over the table, leave out cells or come again
