@@ -87,6 +87,59 @@ def test_a_row_that_is_too_long_is_named_in_lines_cut_one_by_one():
     assert caught.value.line == 4_011
 
 
+@pytest.mark.parametrize("below", [0, 4_000])
+@pytest.mark.parametrize(
+    "row", [b"1," + b"z" * 1_500, b'1,"' + b"y\n" * 750 + b'"'], ids=["one line", "many lines"]
+)
+def test_lines_are_counted_where_cells_hold_line_breaks(row, below):
+    data = b"a,b\n" + b'1,"x\ny"\n' * 4_000 + row + b"\n" + b"1,2\n" * below
+    for limits in ({"max_row_bytes": 1_400}, {"max_field_bytes": 1_400}):
+        with (
+            mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", 4_096),
+            pytest.raises(IngestionError, match="of more than 1,400 bytes") as caught,
+        ):
+            ts.read_csv(data, limits=limits)
+        assert caught.value.line == 8_002
+
+
+def test_lines_are_counted_to_a_row_that_never_ends():
+    data = b"a,b\n" + b'1,"x\ny"\n' * 1_000 + b"1," + b"z" * 30_000 + b"\n1,2\n"
+    with (
+        mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", 4_096),
+        pytest.raises(IngestionError, match="a row of more than") as caught,
+    ):
+        ts.read_csv(data, limits={"max_row_bytes": 5_000})
+    assert caught.value.line == 2_002
+
+
+def test_the_widest_line_of_the_first_ones_is_named():
+    data = b"a,b\n" + b"1,2\n" * 20 + b"," * 200_000 + b"\n1,2\n"
+    with pytest.raises(IngestionError, match="columns") as caught:
+        ts.read_csv(data)
+    assert caught.value.line == 22
+
+
+@pytest.mark.parametrize("below", [0, 4_000])
+@pytest.mark.parametrize("held", ["é" * 600, "é\n" * 400, 'é"' * 400])
+def test_limits_are_bytes_not_characters(held, below):
+    size = len(held.encode())
+    cell = held.replace('"', '""')
+    data = "a,b\n1,2\n" + f'1,"{cell}"\n' + "1,2\n" * below
+    with mock.patch("tracer_sklearn.io._opening.BLOCK_BYTES", 4_096):
+        read = ts.read_csv(data.encode(), limits={"max_field_bytes": size})
+        assert read.frame.shape == (2 + below, 2)
+        with pytest.raises(IngestionError, match="a cell of more than") as caught:
+            ts.read_csv(data.encode(), limits={"max_field_bytes": size - 1})
+    assert caught.value.line == 3
+
+
+def test_a_quote_is_open_for_so_many_bytes():
+    data = ('a,b\n1,x"y\n2,"' + "é\n" * 1_500).encode()
+    for limit, reason in ((4_400, "not closed within 4,400"), (4_600, "never closed")):
+        with pytest.raises(IngestionError, match=reason):
+            ts.read_csv(data, limits={"max_field_bytes": limit})
+
+
 def test_endless_digits_are_refused_where_wide_rows_are_allowed():
     limits = ts.IngestionLimits(max_columns=10**6, max_field_bytes=10**6)
     data = b"a,b\n" + b"1,2\n" * 200_000 + b"1," + b"9" * 150_000 + b"\n" + b"1,2\n" * 200_000

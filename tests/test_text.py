@@ -462,6 +462,42 @@ def test_times_of_day_are_no_dates(cells):
     assert frame["time"].tolist() == cells[:2]
 
 
+@pytest.mark.parametrize(
+    ("cells", "name"),
+    [
+        (["08.05.00", "14.30.59"], "t"),
+        (["08.05.00", "13.05.00", "09.10.00"], "t"),
+        (["08.05.12", "13.05.24", "09.10.48"], "Uhrzeit"),
+        ([f"{h:02}.{m:02}.{h:02}" for h in range(1, 24) for m in range(1, 13)] + ["8.45.00"], "t"),
+        (["08.05", "14.30"], "Uhrzeit"),
+    ],
+)
+def test_times_of_day_with_points_are_no_dates_and_no_numbers(cells, name):
+    for day_first in (None, True, False):
+        learnt = learn_format(column(*cells, name=name), day_first=day_first)
+        assert (learnt.format.kind, learnt.ambiguous) == ("text", ())
+        assert learnt.n_failures == 0
+
+
+@pytest.mark.parametrize(
+    ("cells", "name"),
+    [
+        (["13.05.24", "14.05.24", "02.06.24"], "t"),
+        (["13.05.00", "14.05.00"], "Datum"),
+        (["13.05.99", "31.12.00"], "Uhrzeit"),
+        ([f"{d:02}.{m:02}.24" for d in range(1, 29) for m in range(1, 13)] + ["31.10.24"], "t"),
+    ],
+)
+def test_dates_with_points_are_no_times(cells, name):
+    learnt = learn_format(column(*cells, name=name))
+    assert (learnt.format.kind, learnt.format.formats) == ("date", ("%d.%m.%y",))
+
+
+@pytest.mark.parametrize("cells", [["007.50", "012.30"], ["07.50", "12.75"], ["8.05", "14.30"]])
+def test_padded_amounts_are_no_times(cells):
+    assert learn_format(column(*cells)).format.kind == "number"
+
+
 def test_spans_of_years_are_no_months():
     assert learn_format(column("2009-10", "2010-11")).format.kind == "text"
     assert learn_format(column("2009-10", "2009-11")).format.formats == ("%Y-%m",)
@@ -668,3 +704,34 @@ def test_a_currency_with_a_dash_is_a_word_among_words():
     assert apply_format(column("$ -"), only.format).to_list() == ["$ -"]
     plain = learn_format(column("12.50", "3.25", "€ -"))
     assert (plain.format.kind, plain.n_failures, plain.n_missing) == ("number", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "kind"),
+    [
+        (['="001"', '="002"'], ["001", "002"], "text"),
+        (['="12.5"', '="13.5"'], ["12.5", "13.5"], "text"),
+        (['="2024-01-31"', ""], ["2024-01-31", None], "text"),
+        (['="001"', "2", "3"], ["001", "2", "3"], "text"),
+        (["1"] * 99 + ['="007"'], ["1"] * 99 + ["007"], "category"),
+        ([' ="a ""b"" " ', "=A1+B1", '="a"&"b"'], ['a "b"', "=A1+B1", '="a"&"b"'], "text"),
+        (['="n/a"', '=""', '="x"'], [None, None, "x"], "text"),
+        (['=""', "2", "3"], [None, 2, 3], "count"),
+        (['=""', '=""'], [None, None], "text"),
+    ],
+)
+def test_what_excel_keeps_as_text_is_text_without_its_formula(cells, values, kind):
+    learnt = learn_format(column(*cells))
+    assert (learnt.format.kind, learnt.format.wrapped) == (kind, True)
+    assert apply_format(column(*cells), learnt.format).to_list() == values
+    assert (learnt.n_failures, learnt.n_missing) == (0, values.count(None))
+    if kind != "count" and any(values):
+        assert 'cells stand as ="' in learnt.why
+    assert ColumnFormat.from_dict(learnt.format.to_dict()) == learnt.format
+
+
+def test_a_number_that_is_asked_for_is_taken_out_of_its_formula():
+    cells = column('="12.5"', "13.5", '="x"')
+    learnt = learn_format(cells, kind="number")
+    assert apply_format(cells, learnt.format).to_list() == [12.5, 13.5, None]
+    assert learnt.n_failures == 1

@@ -42,6 +42,12 @@ _OF_NO_TIME = {
     *("id", "ids", "no", "nr", "num", "number", "numbers", "count", "counts", "value", "values"),
     *("amount", "amounts", "by", "nummer", "anzahl", "wert", "betrag", "code", "qty", "quantity"),
 }
+_OF_CLOCKS = {
+    *("time", "times", "hour", "zeit", "uhrzeit", "heure", "hora", "ora", "orario", "tijd", "tid"),
+    *("klockslag", "klokkeslæt", "klokkeslett", "aika", "kellonaika", "godzina", "czas", "čas"),
+}
+# 14.30.59, of which the 8th of May 2000 may be written in the same way
+_DOTTED_CLOCK = r"^(?:[01]?[0-9]|2[0-3])\.[0-5][0-9]\.([0-5][0-9])$"
 _OF_MONTHS = {"month", "months", "monat", "monate", "maand", "mois", "mes", "period", "periode"}
 
 
@@ -61,6 +67,11 @@ def speaks_of_time(name: str) -> bool:
     short = words[-1] in _SHORT_OF_TIME or bool(_SHORT_OF_TIME & {*words[1:]})
     last_update = words[-2:] == ["last", "update"]
     return short or last_update or any(_OF_TIME.fullmatch(word) for word in words)
+
+
+def speaks_of_clocks(name: str) -> bool:
+    """Tell whether a word of a column's name stands for the time of day."""
+    return bool(_OF_CLOCKS & {*_words_of(name)})
 
 
 def _words_of(name: str) -> list[str]:
@@ -115,6 +126,8 @@ def learn_dates(
     }
     fits = _one_kind_of_zone({t: fit for t, fit in fits.items() if fit.any()}, values["rows"])
     if not fits:
+        return None
+    if not asked and _are_times_of_day(values, _any(fits), name):
         return None
     by_order: dict[str, dict[str, pl.Series]] = {}
     for template, fit in fits.items():
@@ -176,6 +189,16 @@ def _are_spans_of_years(text: pl.Series) -> bool:
     years = "^[0-9]{2}([0-9]{2})[-/]([0-9]{2})$"
     first, second = (text.str.extract(years, group).cast(pl.Int64) for group in (1, 2))
     return bool((second == (first + 1) % 100).fill_null(False).all())
+
+
+def _are_times_of_day(values: pl.DataFrame, dates: pl.Series, name: str) -> bool:
+    """Tell times written with points from dates, some of which many of them could be."""
+    seconds = values["text"].str.extract(_DOTTED_CLOCK)
+    clocks = int(values["rows"].filter(seconds.is_not_null()).sum())
+    fit = int(values["rows"].filter(dates).sum())
+    if clocks != fit:
+        return clocks > fit
+    return speaks_of_clocks(name) or (not speaks_of_time(name) and bool((seconds == "00").all()))
 
 
 def _templates(sample: list[str]) -> tuple[Counter[str], set[str]]:

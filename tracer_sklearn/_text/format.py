@@ -52,6 +52,9 @@ class ColumnFormat:
     padded : bool
         Numbers may begin with zeros, as 007.50 does; otherwise such a cell does not fit, since a
         name of digits would lose its zeros.
+    wrapped : bool
+        Cells may stand as ``="001"``, the formula by which text stays text in Excel; they are
+        read as what is between the quotes.
     """
 
     kind: Kind
@@ -68,6 +71,7 @@ class ColumnFormat:
     false: tuple[str, ...] = ()
     missing: tuple[str, ...] = MISSING_WORDS
     padded: bool = False
+    wrapped: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, equal to what JSON gives back."""
@@ -109,4 +113,5 @@ class ColumnFormat:
             parts += ["in UTC"] if self.zoned else []
         elif self.kind == "flag":
             parts += [f"{'/'.join(self.true)} against {'/'.join(self.false)}"]
+        parts += ['taken out of ="…"'] if self.wrapped else []
         return ", ".join(parts)

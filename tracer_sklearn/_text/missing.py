@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import narwhals.stable.v2 as nw
@@ -40,6 +41,29 @@ def missing_pattern(words: Iterable[str]) -> str:
 def trimmed(column: nw.Expr) -> nw.Expr:
     """Return the column without white space around its cells."""
     return column.str.strip_chars(SPACES)
+
+
+# trimmed cells that are a formula of nothing but text, as Excel writes and reads them
+WRAPPED = '^="(?:[^"]|"")*"$'
+
+
+def unwrapped(text: nw.Expr) -> nw.Expr:
+    """Return trimmed cells such as ="001" without what keeps them text in Excel."""
+    inner = text.str.replace_all('^="|"$', "").str.replace_all('""', '"', literal=True)
+    return nw.when(text.str.contains(WRAPPED)).then(trimmed(inner)).otherwise(text)
+
+
+def unwrapped_cell(text: str) -> str:
+    """Return one trimmed cell as `unwrapped` returns a column.
+
+    Examples
+    --------
+    >>> unwrapped_cell('="001"'), unwrapped_cell("=A1")
+    ('001', '=A1')
+    """
+    if text.startswith('="') and re.match(WRAPPED, text):
+        return text[2:-1].replace('""', '"').strip(SPACES)
+    return text
 
 
 def mask(text: str) -> str:

@@ -53,7 +53,7 @@ _CURRENCIES: tuple[tuple[str, ...], ...] = (
     ("EGP",),
     ("₿", "BTC"),
 )
-_EVERY_CURRENCY = any_of(word for group in _CURRENCIES for word in group)
+EVERY_CURRENCY = any_of(word for group in _CURRENCIES for word in group)
 _CURRENCY_OF = {word.rstrip(".").casefold(): group for group in _CURRENCIES for word in group}
 _SCALES = (
     *(("k", 3), ("tsd", 3), ("m", 6), ("mn", 6), ("mm", 6), ("mio", 6), ("mln", 6)),
@@ -75,13 +75,24 @@ _DASH = "[-–—−]{1,2}"
 _MARKS = {" ": _GAP, "'": "['’´`]", ",": ",", ".": r"\."}
 
 # trimmed cells of a currency and dashes, as Excel writes the amount of nothing: "$ -"
-NO_AMOUNT = f"^(?i:(?:{_EVERY_CURRENCY}){_GAP}*[-–—−]+|[-–—−]+{_GAP}*(?:{_EVERY_CURRENCY}))$"
+NO_AMOUNT = f"^(?i:(?:{EVERY_CURRENCY}){_GAP}*[-–—−]+|[-–—−]+{_GAP}*(?:{EVERY_CURRENCY}))$"
 
 # integers of up to 15 digits are exact in every engine and in Float64
 _WHOLE_DIGITS = 15
 # anything that could leave the range of Float64 is no number to us
 _MAX_LENGTH = 60
 _EXPONENT = r"e[+-]?0{0,3}[0-9]{1,2}|e-0{0,3}[12][0-9]{2}|e\+?0{0,3}[12][0-9]{2}"
+
+
+def is_currency(word: str) -> bool:
+    """Tell a trimmed cell that names a currency.
+
+    Examples
+    --------
+    >>> is_currency("EUR"), is_currency("Kč"), is_currency("Anna")
+    (True, True, False)
+    """
+    return word.rstrip(".").casefold() in _CURRENCY_OF
 
 
 def is_plain(format: ColumnFormat) -> bool:
@@ -301,6 +312,9 @@ def choose_marks(
         if decimal != "," and whole and grouped.str.contains(_THREE).all():
             return thousands, "every comma stands before three digits: taken as thousands mark"
         return chosen, "commas taken as decimal marks"
+    by_file = (chosen.decimal, chosen.thousands, decimal) == (",", ".", ",")
+    if by_file and not values["text"].filter(fits).str.contains(",", literal=True).any():
+        return chosen, "points taken as thousands marks: the file's decimal mark is a comma"
     return chosen, ""
 
 
@@ -333,6 +347,8 @@ def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
 _WIDEST = 1e15
 # 030 123 456 and 012.345.678, but not 0.123 and 0,123
 _GROUPED_ZERO = rf"^[-+]?0[0-9]*(?:(?:[{_GAPS}'’´`][0-9]+)+|(?:\.[0-9]+){{2,}}|(?:,[0-9]+){{2,}})$"
+# 001.2024 is a period of a ledger, of which there are up to 16 in a year
+_PERIOD = r"^0(?:0[1-9]|1[0-6])\.(?:19|20)[0-9]{2}$"
 _GROUPED_PHONE = rf"^\+[0-9]+(?:(?:{_GAP}[0-9]+)+|(?:\.[0-9]+){{2,}})$"
 
 
@@ -340,6 +356,8 @@ def looks_like_ids(text: pl.Series) -> str:
     """Say why numbers must stay text, or return an empty string."""
     if text.str.contains(f"^[-+]?0[0-9]+$|{_GROUPED_ZERO}").any():
         return "leading zeros"
+    if text.str.contains(_PERIOD).all():
+        return "periods of years"
     if text.str.contains(f"^[-+]?[0-9]{{{_WHOLE_DIGITS + 1},}}$").any():
         return f"whole numbers of more than {_WHOLE_DIGITS} digits"
     if text.str.contains(r"^\+[0-9]{7,}$").any():

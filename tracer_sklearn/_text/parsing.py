@@ -8,8 +8,14 @@ import polars as pl
 from tracer_sklearn._text.dates import date, fits_date
 from tracer_sklearn._text.flags import fits_flag, flag
 from tracer_sklearn._text.format import ColumnFormat
-from tracer_sklearn._text.missing import MISSING_DATES, missing_pattern, trimmed
+from tracer_sklearn._text.missing import MISSING_DATES, missing_pattern, trimmed, unwrapped
 from tracer_sklearn._text.numbers import NO_AMOUNT, fits_number, number
+
+
+def _bare(column: nw.Expr, format: ColumnFormat) -> nw.Expr:
+    """Return cells without what stands around them and is no part of their value."""
+    text = trimmed(column)
+    return unwrapped(text) if format.wrapped else text
 
 
 def is_missing(column: nw.Expr, format: ColumnFormat) -> nw.Expr:
@@ -17,7 +23,7 @@ def is_missing(column: nw.Expr, format: ColumnFormat) -> nw.Expr:
     words = format.missing
     if format.kind in ("date", "datetime"):
         words = (*words, *MISSING_DATES)
-    text = trimmed(column)
+    text = _bare(column, format)
     marked = text.str.contains(missing_pattern(words))
     if format.kind in ("number", "count"):
         marked |= text.str.contains(NO_AMOUNT)
@@ -36,7 +42,7 @@ def parsed(column: nw.Expr, format: ColumnFormat, *, sql: bool = False) -> nw.Ex
     sql : bool, default=False
         Whether the expression will run on a SQL engine instead of Polars.
     """
-    text = trimmed(column)
+    text = _bare(column, format)
     if format.kind in ("number", "count"):
         return number(nw.when(fits_number(text, format)).then(text), format)
     if format.kind in ("date", "datetime"):
@@ -50,7 +56,7 @@ def failed(column: nw.Expr, format: ColumnFormat) -> nw.Expr:
     """Tell which cells hold something that does not fit the format."""
     if format.kind in ("category", "text"):
         return column.is_null() & ~column.is_null()
-    text = trimmed(column)
+    text = _bare(column, format)
     if format.kind in ("number", "count"):
         fits = fits_number(text, format)
     elif format.kind in ("date", "datetime"):

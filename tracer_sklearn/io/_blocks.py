@@ -231,7 +231,7 @@ class Cutter:
             raise self._refused(
                 f"a row of more than {self._limits.max_row_bytes:,} bytes",
                 "close its quote, or raise `max_row_bytes` of the limits",
-                self._line + len(ends),
+                self._line + data.count(b"\n", 0, cut),
             )
         self._at += cut
         if cut:
@@ -259,7 +259,7 @@ class Cutter:
                 n_lines = sum(record.n_lines for record in records)
                 yield Block(records[0].line, n_lines, len(records), records=records)
         still_open = self._lexer.open_line is not None
-        if still_open and self._lexer.open_length > self._limits.max_field_bytes:
+        if still_open and self._lexer.open_bytes > self._limits.max_field_bytes:
             raise self._refused(
                 "a quote is opened that is not closed within "
                 f"{self._limits.max_field_bytes:,} bytes",
@@ -282,7 +282,9 @@ class Cutter:
         suspicious = np.flatnonzero(lengths > self._harmless)
         for at in suspicious:
             start = int(ends[at] - lengths[at] + 1)
-            self._check_row(data[start : int(ends[at])], self._line + int(at))
+            # cells may hold line breaks
+            line = self._line + data.count(b"\n", 0, start)
+            self._check_row(data[start : int(ends[at])], line)
 
     def _check_lines(self, data: bytes) -> int:
         """Refuse lines that no record can have; return the length of the longest."""
@@ -305,11 +307,18 @@ class Cutter:
         if bare.count(dialect.delimiter.encode()) >= limits.max_columns:
             raise self._too_wide(line)
         if len(row) > min(limits.max_field_bytes, _MOST_DIGITS):
-            cell = quote + b"[^" + quote + b"]*" + quote + b"|[^" + mark + quote + b"]+"
-            longest = max((len(found.group()) for found in re.finditer(cell, row)), default=0)
-            if longest > limits.max_field_bytes:
-                raise self._cell_too_long(line)
+            quoted = b"(?:" + quote + b"[^" + quote + b"]*" + quote + b")+"
+            for found in re.finditer(quoted + b"|[^" + mark + quote + b"]+", row):
+                if self._size_of(found.group()) > limits.max_field_bytes:
+                    raise self._cell_too_long(line)
             self._check_digits(row, line)
+
+    def _size_of(self, cell: bytes) -> int:
+        """Return the bytes of a cell without the quotes around it, doubled ones counted once."""
+        quote = self._dialect.quote.encode()
+        if not cell.startswith(quote):
+            return len(cell)
+        return len(cell) - 2 - cell.count(2 * quote, 1, len(cell) - 1)
 
     def _check_record(self, record: Record, longest: int) -> None:
         limits = self._limits
@@ -318,7 +327,7 @@ class Cutter:
         if record.n_lines > 1 or longest > min(_MOST_DIGITS, limits.max_field_bytes):
             size = 0
             for cell in record.cells:
-                length = len(cell) if len(cell) * 4 < _MOST_DIGITS else len(cell.encode())
+                length = len(cell) if cell.isascii() else len(cell.encode())
                 size += length
                 if length > limits.max_field_bytes:
                     raise self._cell_too_long(record.line)

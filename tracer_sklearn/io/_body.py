@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from tracer_sklearn._text.missing import SPACES
+from tracer_sklearn._text.numbers import is_currency
 from tracer_sklearn.io._account import Account, Notes, OtherTable
 from tracer_sklearn.io._cells import is_blank, is_rule, look
 from tracer_sklearn.io._names import is_header_again
@@ -23,7 +24,7 @@ _TOTAL = re.compile(
     r"(?:общий |промежуточный )?итого?|всего|сумма|разом|всього|общо|"
     r"(?:end|schluss)?saldo|kontostand|solde(?: final)?|"
     r"saldo (?:final|finale|końcowe|slutt)|(?:closing|ending|final|end) balance|"
-    r"合計|合计|總計|总计|小計|小计|総計|합계|총계)"
+    r"合計|合计|總計|总计|小計|小计|総計|합계|총계|(?:percentage|percent|share|%) of total)"
     r"(?: (?:general|général|générale?|generale|complessivo|geral|overall|final|finale))?"
     r"(?:[\s:(\[]+(?:(?-i:[A-Z]{3})|[$€£¥₹]|Kč|zł|kr)[)\]]*)?(?:\s*:\s*\w[\w ]{0,30})?[\W_]*",
     re.IGNORECASE,
@@ -35,6 +36,8 @@ _PROSE = re.compile(
     r"as of|stand:|rows?:|records?:|count:)\b.*",
     re.IGNORECASE | re.DOTALL,
 )
+# SAP marks its totals with stars
+_STARS = re.compile(r"\*{1,9}")
 RULE = "a line drawn with characters"
 # so many last rows may be totals and footers
 _HELD = 10
@@ -269,9 +272,7 @@ class Body:
         if self._is_drawn(record):
             return RULE
         at, first = held[0]
-        texts = [cell for place, cell in held[1:] if looks[place] is None]
-        numbers = [cell for place, cell in held[1:] if looks[place] == "number"]
-        if _TOTAL.fullmatch(first) and numbers and not texts and look(first) != looks[at]:
+        if self._is_total(held):
             return "a row of totals"
         is_prose = _PROSE.fullmatch(first) is not None
         if is_prose and look(first) == "text" and looks[at] is not None:
@@ -280,3 +281,21 @@ class Body:
             prose = is_prose or len(first.split()) > 2 or looks[at] is not None
             return "a line of text below the table" if prose else ""
         return ""
+
+    def _is_total(self, held: list[tuple[int, str]]) -> bool:
+        """Tell a row of a word for totals and of numbers; a currency may stand beside them."""
+        looks = self.shape.looks
+        words = [(at, cell) for at, cell in held if _TOTAL.fullmatch(cell)]
+        at, word = words[0] if words else held[0]
+        if look(word) == looks[at] or not (words or _STARS.fullmatch(word)):
+            return False
+        others = [(place, cell) for place, cell in held if place != at and look(cell) != "empty"]
+        numbers = [place for place, _ in others if looks[place] == "number"]
+        texts = [
+            cell
+            for place, cell in others
+            if looks[place] is None and not (is_currency(cell) or cell.endswith("%"))
+        ]
+        # where the word does not stand first, the cells that name a row are empty
+        alone = at == held[0][0] or (held[0][0] > 0 and len(numbers) == len(others))
+        return bool(numbers) and not texts and alone

@@ -6,14 +6,22 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from tracer_sklearn._text.missing import MISSING_WORDS, SPACES, missing_pattern
+from tracer_sklearn._text.missing import (
+    MISSING_WORDS,
+    SPACES,
+    missing_pattern,
+    unwrapped_cell,
+)
+from tracer_sklearn._text.numbers import EVERY_CURRENCY
 
 Look = Literal["empty", "number", "date", "flag", "text"]
 
-_UNIT = r"(?:%|[$€£¥₹]|k|tsd|mio|mln|mrd|bn|m|eur|usd|gbp|chf|sek|nok|dkk|pln|czk|kr|zł|kč)\.?"
+# most cells without one start with a digit, which rules all of them out at once
+_CURRENCY = rf"(?![0-9 .,])(?:%|{EVERY_CURRENCY})\.?"
+_UNIT = rf"(?:{_CURRENCY}|(?:k|tsd|mio|mln|mrd|bn|m)\.?)"
 _NUMBER = re.compile(
-    rf"[-+−(]*\s*(?:{_UNIT}\s*)?[-+−(]*\s*(?:[0-9][0-9.,'’ \u00a0\u202f]*|[.,][0-9]+)"
-    rf"(?:e[-+]?[0-9]{{1,3}}|[-–—−]{{1,2}})?\s*(?:{_UNIT}\s*)?\)?\s*[-−]?",
+    rf"[-+−(]*\s*(?:{_CURRENCY}\s*)?[-+−(]*\s*(?:[0-9][0-9.,'’ \u00a0\u202f]*|[.,][0-9]+)"
+    rf"(?:e[-+]?[0-9]{{1,3}}|[-–—−]{{1,2}})?\s*(?:{_UNIT}\s*)?(?:{_CURRENCY}\s*)?\)?\s*[-−]?",
     re.IGNORECASE,
 )
 _CLOCK = r"[0-9]{1,2}[:h.][0-9]{2}(?:[:.][0-9]{2}(?:[.,][0-9]+)?)?(?:\s*[ap]\.?m\.?)?"
@@ -46,7 +54,7 @@ def look(cell: str) -> Look:
     >>> [look(cell) for cell in ("1.234,50 €", "31/12/2024", "n/a", "Yes", "Anna")]
     ['number', 'date', 'empty', 'flag', 'text']
     """
-    text = cell.strip(SPACES)
+    text = unwrapped_cell(cell.strip(SPACES))
     if not text or (len(text) <= _LONGEST and _MISSING.match(text)):
         return "empty"
     if len(text) > _LONGEST:

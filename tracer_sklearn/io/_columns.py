@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import narwhals.stable.v2 as nw
@@ -34,15 +35,28 @@ def learn_column(
     return learn_format(text, kind=wish.kind, decimal=decimal or None, day_first=day_first)
 
 
-def day_first_of(formats: Iterable[ColumnFormat]) -> bool | None:
-    """Return the order of day and month that the decided columns share, or None."""
-    orders = set()
-    for format in formats:
-        for template in format.formats:
-            day, month = template.find("%d"), template.find("%m")
-            if day >= 0 and month >= 0 and not template.startswith(("%Y", "%y")):
-                orders.add(day < month)
-    return orders.pop() if len(orders) == 1 else None
+def orders_of(formats: Iterable[ColumnFormat]) -> dict[str, bool]:
+    """Return by style whether the day comes first, where decided columns agree on it."""
+    found: dict[str, set[bool]] = {}
+    for template in (template for format in formats for template in format.formats):
+        style = _style(template)
+        if style:
+            found.setdefault(style, set()).add(template.find("%d") < template.find("%m"))
+    return {style: orders.pop() for style, orders in found.items() if len(orders) == 1}
+
+
+def settled_order(open_formats: Iterable[ColumnFormat], orders: Mapping[str, bool]) -> bool | None:
+    """Return the order that other columns of the same style settle for one that is open."""
+    templates = (template for format in open_formats for template in format.formats)
+    styles = {style for template in templates if (style := _style(template))}
+    settled = {orders.get(style) for style in styles}
+    return settled.pop() if len(settled) == 1 else None
+
+
+def _style(template: str) -> str:
+    """Return separators and width of the year of a date that starts with day or month, or ""."""
+    date = re.match("%[dm]([^%]+)%[dm]([^%]+)(%[yY])", template)
+    return "".join(date.groups()) if date else ""
 
 
 def describe(values: pl.Series, learnt: Learnt, cell: str, original: str) -> ColumnReport:

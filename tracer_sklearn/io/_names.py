@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from tracer_sklearn._text.missing import SPACES
+from tracer_sklearn._text.missing import SPACES, unwrapped_cell
 from tracer_sklearn.io._cells import is_blank
 
 _WHITE = re.compile(f"[{SPACES}]*[\r\n\t][{SPACES}]*")
@@ -89,4 +89,4 @@ def is_header_again(cells: Sequence[str], header: Sequence[str]) -> bool:
 
 
 def _clean(cell: str) -> str:
-    return _WHITE.sub(" ", cell).strip(SPACES)
+    return _WHITE.sub(" ", unwrapped_cell(cell.strip(SPACES))).strip(SPACES)

@@ -149,10 +149,16 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     if isinstance(words.header, int) and words.header > lines_of(records):
         raise _no_header(source, words.header, records, sample, chunks)
     hints = 0 if announced is None else 1
-    shape = find_shape(records[hints:], header=words.header, wanted=words.wanted)
+    shape = find_shape(
+        records[hints:],
+        header=words.header,
+        wanted=words.wanted,
+        delimiter=dialect.delimiter,
+    )
     shape = replace(shape, before=shape.before + hints)
     if shape.width > source.limits.max_columns:
-        raise _too_wide(source, source.limits)
+        wide = (r.line for r in records if len(r.cells) > source.limits.max_columns)
+        raise _too_wide(source, source.limits, next(wide))
     account = Account()
     first = _above(records, shape, account)
     decimal = shape.decimal if words.decimal == "auto" else words.decimal
@@ -221,26 +227,28 @@ def _sample(chunks: Iterator[bytes], source: Source) -> tuple[bytes, Iterator[by
 def _refuse_wide(sample: bytes, source: Source) -> None:
     """Refuse lines that no table has before they are split by every delimiter."""
     limits = source.limits
-    longest = max(sample.split(b"\n"), key=len)
+    lines = sample.split(b"\n")
+    longest = max(lines, key=len)
+    line = lines.index(longest) + 1
     if len(longest) > limits.max_row_bytes:
         raise IngestionError.from_reason(
             source.name,
             f"a row of more than {limits.max_row_bytes:,} bytes",
             "raise `max_row_bytes` of the limits",
-            line=1,
+            line=line,
         )
     if len(longest) > limits.max_columns:
         bare = re.sub(rb'"[^"]*"', b"", longest)
         if max(bare.count(mark.encode()) for mark in DELIMITERS[:-1]) >= limits.max_columns:
-            raise _too_wide(source, limits)
+            raise _too_wide(source, limits, line)
 
 
-def _too_wide(source: Source, limits: IngestionLimits) -> IngestionError:
+def _too_wide(source: Source, limits: IngestionLimits, line: int) -> IngestionError:
     return IngestionError.from_reason(
         source.name,
         f"a row of more than {limits.max_columns:,} columns",
         "check the delimiter, or raise `max_columns` of the limits",
-        line=1,
+        line=line,
     )
 
 

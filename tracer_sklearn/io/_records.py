@@ -50,9 +50,9 @@ class Lexer:
         return self._start if self._is_open else None
 
     @property
-    def open_length(self) -> int:
-        """Characters of the record that is not complete yet."""
-        return sum(map(len, self._lines)) if self._is_open else 0
+    def open_bytes(self) -> int:
+        """Bytes of the record that is not complete yet."""
+        return sum(len(line.encode()) + 1 for line in self._lines) if self._is_open else 0
 
     def feed(self, text: str) -> Iterator[Record]:
         """Cut whole lines (each ends with a line feed but perhaps the last one of a file)."""

@@ -10,6 +10,7 @@ from itertools import dropwhile, pairwise, takewhile
 from typing import Literal
 
 from tracer_sklearn._text.missing import SPACES
+from tracer_sklearn._text.numbers import is_currency
 from tracer_sklearn.io._cells import Look, is_blank, is_rule, is_year, look
 from tracer_sklearn.io._names import join_header, unique_names
 from tracer_sklearn.io._records import Record
@@ -71,6 +72,7 @@ def find_shape(
     *,
     header: str | int | None = "auto",
     wanted: Sequence[str] = (),
+    delimiter: str = ";",
 ) -> Shape:
     """Find the table in the first records of a file.
 
@@ -82,6 +84,8 @@ def find_shape(
         The line in which the header stands, counted from 1; None where there is none.
     wanted : sequence of str, default=()
         Names of columns that are known to be there.
+    delimiter : str, default=";"
+        What separates cells; commas are no decimal marks beside it unless cells show some.
     """
     rows = [record for record in records if not is_blank(record.cells)]
     if not rows:
@@ -92,8 +96,11 @@ def find_shape(
         rows = [record for record in rows if record.line <= records[-1].line]
     width = _width(rows)
     body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
-    # the first full record may be the header
-    looks, filled = _columns(body[1:] or body, width)
+    # names may come again, as on printed pages; they tell nothing of the columns
+    body[1:] = [cells for cells in body[1:] if cells != body[0]]
+    # the first full record may be the header, or the first two
+    double = len(body) > 2 and (_are_names_over_names(*body[:2]) or _are_units(*body[:2]))
+    looks, filled = _columns(body[2 if double else 1 :] or body, width)
     draft = Shape(width=width, looks=looks, filled=filled)
     if isinstance(header, int):
         start = next((i for i, r in enumerate(records) if r.line >= header), len(records))
@@ -102,6 +109,9 @@ def find_shape(
         start, head = _first_row(records, draft), []
     else:
         start, head = _find_header(records, draft, wanted)
+    levels = _index_names(head, records[start + len(head) :]) if header == "auto" else 0
+    if levels:
+        head.append(records[start + len(head)])
     # a header may be wider than the rows, whose last empty cells were dropped
     rows_from = start + len(head)
     rules = list(takewhile(lambda record: is_rule(record.cells), records[rows_from:]))
@@ -112,6 +122,8 @@ def find_shape(
     row_names = _has_row_names(head, records[rows_from:], width)
     width = max(width, *tops) if tops else width
     cells = [["", *record.cells] if row_names else record.cells for record in head]
+    # what stands above the names of index columns names the rows of the header
+    cells[:-1] = [[*[""] * levels, *row[levels:]] for row in cells[:-1]]
     found = join_header(cells, width) if head else [""] * width
     body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)]
     body = [cells for cells in body if not is_rule(cells, least=3)][:_MOST_ROWS]
@@ -125,7 +137,7 @@ def find_shape(
         names=unique_names(found),
         looks=looks,
         filled=filled,
-        decimal=_decimal(body, looks),
+        decimal=_decimal(body, looks, delimiter),
         rules=tuple(rules),
     )
 
@@ -210,10 +222,26 @@ def _find_header(
         if is_blank(record.cells) or is_rule(record.cells):
             continue
         verdict = _is_heading(record, draft, seen=bool(runs))
-        if verdict is None and _counts_years(record, draft):
+        if verdict is None and not runs and _counts_columns(record, draft):
             return at, [record]
-        if verdict is None and _years_over_names(records[at : at + 2], draft):
+        above = records[at - 1] if previous == at - 1 >= 0 else None
+        below = records[at + 1 :]
+        if (
+            verdict is None
+            and _is_merged(record, draft)
+            and _years_over_names(record, below, draft)
+        ):
             verdict = True
+        if verdict is None and _counts_years(record, above, below, draft):
+            run = runs.pop() if above is not None else []
+            runs.append([*run, at])
+            break
+        if verdict is None and _years_over_names(record, below, draft):
+            verdict = True
+        if verdict is None and not runs and _describes_file(record, below, draft):
+            verdict = False
+        if verdict and above is not None and _is_row_below_names(record, above, draft):
+            verdict = None
         if verdict is None:
             break
         if verdict:
@@ -257,27 +285,146 @@ def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
     return bad > 0 and (draft.width == 1 or len(record.cells) > 1)
 
 
-def _counts_years(record: Record, draft: Shape) -> bool:
-    """Tell a record whose numbers are the years that name the columns."""
-    cells = [
-        cell
-        for cell, expected in zip(record.cells, draft.looks, strict=False)
-        if expected == "number" and look(cell) != "empty"
-    ]
-    if len(cells) < 2 or not all(map(is_year, cells)):
+def _is_row_below_names(record: Record, above: Record, draft: Shape) -> bool:
+    """Tell a first row in which one cell is no number or date from names below names.
+
+    The record above names every column, each by another name; no currency is among the cells.
+    """
+    names, cells = _clean_cells(above.cells), _clean_cells(record.cells)
+    if not 1 < draft.width == len(names) == len(cells) or not cells[0]:
         return False
-    years = [int(cell.strip(SPACES)) for cell in cells]
-    steps = [later - earlier for earlier, later in pairwise(years)]
+    complete = all(names) and len({*names}) == len(names)
+    told = [cell for cell in cells if cell]
+    units = len({*told}) < len(told) or any(is_currency(cell.strip("()[]")) for cell in told)
+    return complete and not units and draft.agrees(cells) == (0, 1)
+
+
+def _describes_file(record: Record, below: Sequence[Record], draft: Shape) -> bool:
+    """Tell a line of another width than the table's that stands right above its names."""
+    return (
+        len(record.cells) != draft.width
+        and len(below) > 1
+        and len(below[0].cells) == draft.width
+        and bool(_is_heading(below[0], draft, seen=False))
+    )
+
+
+def _counts_years(
+    record: Record, above: Record | None, below: Sequence[Record], draft: Shape
+) -> bool:
+    """Tell a record whose numbers are the years that name the columns.
+
+    They are no names where a heading above gives each column one of its own, and where the
+    rows below hold years as well.
+    """
+    cells, looks = record.cells, draft.looks
+    places = [at for at in _numbers(draft) if at < len(cells) and look(cells[at]) != "empty"]
+    if len(places) < 2 or not all(is_year(cells[at]) for at in places):
+        return False
+    years = [int(cells[at].strip(SPACES)) for at in places]
+    steps = {later - earlier for earlier, later in pairwise(years)}
+    held = [row.cells[at] for row in below for at in places if len(row.cells) == len(looks)]
+    held = [cell for cell in held if look(cell) != "empty"]
+    in_turn = above is None and steps in ({1}, {-1})
+    if sum(map(is_year, held)) > 0.5 * len(held) and not in_turn:
+        return False
+    if above is not None and len(_stripped(above.cells)) > 1:
+        upper = _clean_cells(above.cells)
+        over = [upper[at] if at < len(upper) else "" for at in places]
+        if "" not in over and len({*over}) == len(over):
+            return False
+        if over[0] and len({*zip(_spread(over), years, strict=True)}) == len(over):
+            return True
     return all(step > 0 for step in steps) or all(step < 0 for step in steps)
 
 
-def _years_over_names(records: Sequence[Record], draft: Shape) -> bool:
-    """Tell the upper row of a header: years, each over some of the names in the row below."""
-    if len(records) < 2:
+def _counts_columns(record: Record, draft: Shape) -> bool:
+    """Tell a record that counts the columns of numbers behind a name: 1, 2, 3, 4, as months are."""
+    places = _numbers(draft)
+    if len(places) < 4 or len(record.cells) != draft.width or 0 in places:
         return False
-    upper = [cell for cell in records[0].cells if cell.strip(SPACES)]
-    good, bad = draft.agrees(records[1].cells)
+    counted = [record.cells[at].strip(SPACES).lstrip("0") for at in places]
+    return counted == [str(number) for number in range(1, len(places) + 1)]
+
+
+def _numbers(draft: Shape) -> list[int]:
+    return [at for at, expected in enumerate(draft.looks) if expected == "number"]
+
+
+def _spread(cells: Sequence[str]) -> list[str]:
+    """Let cells reach over the empty ones to their right, as merged cells do."""
+    last, out = "", []
+    for cell in cells:
+        last = cell or last
+        out.append(last)
+    return out
+
+
+def _is_merged(record: Record, draft: Shape) -> bool:
+    """Tell a record in which several columns of numbers share a cell."""
+    over = [record.cells[at].strip(SPACES) for at in _numbers(draft) if at < len(record.cells)]
+    return "" in over[1:] or len({*over}) < len(over)
+
+
+def _years_over_names(record: Record, below: Sequence[Record], draft: Shape) -> bool:
+    """Tell the upper row of a header: years, each over some of the names in the row below."""
+    if not below:
+        return False
+    upper = [
+        cell
+        for cell, expected in zip(record.cells, draft.looks, strict=False)
+        if cell.strip(SPACES) and (expected is not None or look(cell) != "text")
+    ]
+    good, bad = draft.agrees(below[0].cells)
     return len(upper) > 1 and all(map(is_year, upper)) and bad > 1 and not good
+
+
+def _are_names_over_names(upper: Sequence[str], lower: Sequence[str]) -> bool:
+    """Tell merged cells over names that come again, so that only both together name a column."""
+    upper, lower = _clean_cells(upper), _clean_cells(lower)
+    named = [at for at, cell in enumerate(lower) if cell and any(upper[: at + 1])]
+    over = [upper[at] for at in named]
+    names = [lower[at] for at in named]
+    if not all(look(cell) == "text" or is_year(cell) for cell in [*names, *filter(None, over)]):
+        return False
+    again = len({*names}) < len(names) and ("" in over or len({*over}) < len(over))
+    return again and len({*zip(_spread(over), names, strict=True)}) == len(names)
+
+
+def _are_units(upper: Sequence[str], lower: Sequence[str]) -> bool:
+    """Tell units under names: a word under each but the first."""
+    units = _clean_cells(lower)
+    named = all(look(cell) == "text" for cell in [*upper, *units[1:]])
+    return named and len(units) > 2 and not units[0]
+
+
+def _clean_cells(cells: Sequence[str]) -> list[str]:
+    return [cell.strip(SPACES) for cell in cells]
+
+
+def _index_names(head: Sequence[Record], below: Sequence[Record]) -> int:
+    """Count the columns that the row below a header names, as pandas names those of an index.
+
+    Its cells stand at the left, where the header has no names or, above the first of them, names
+    of its own rows; a line like it further down is one of several that divide the rows.
+    """
+    if not head or len(below) < 2:
+        return 0
+    cells = _clean_cells(below[0].cells)
+    n = sum(map(bool, cells))
+    rows = [_clean_cells(record.cells) for record in head]
+    if not 0 < n < len(cells) or not all(look(cell) == "text" for cell in cells[:n]):
+        return 0
+    if {len(row) for row in rows} != {len(cells)} or not all(rows[-1][n:]):
+        return 0
+    free = not any(any(row[1:n]) for row in rows)
+    # one name below one row of names may as well be the first line that divides the rows
+    free = free and (
+        n > 1 or not any(row[0] for row in rows) or bool(len(rows) > 1 and rows[-1][0])
+    )
+    others = [record.cells for record in below[1:] if len(record.cells) == len(cells)]
+    alike = any(is_blank(other[n:]) and not is_blank(other) for other in others)
+    return n if free and not alike else 0
 
 
 def _is_title(record: Record, last: Record, draft: Shape) -> bool:
@@ -285,6 +432,10 @@ def _is_title(record: Record, last: Record, draft: Shape) -> bool:
     held = [at for at, cell in enumerate(record.cells) if cell.strip(SPACES)]
     below = len(_stripped(last.cells))
     if draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1):
+        return True
+    # what describes the file has cells as it needs them, numbers among them
+    told = [cell for cell in record.cells if look(cell) == "number" and not is_year(cell)]
+    if told and len(record.cells) != len(last.cells):
         return True
     # commas of a sentence: names over names reach over the table, leave out cells or come again
     cells = [cell.strip(SPACES) for cell in record.cells]
@@ -333,18 +484,26 @@ def _has_row_names(head: Sequence[Record], rows: Sequence[Record], width: int) -
     return bool(ends) and any(end.strip(SPACES) for end in ends)
 
 
-def _decimal(body: Sequence[Sequence[str]], looks: Sequence[Look | None]) -> Literal["", ".", ","]:
-    """Return the decimal mark that numbers of the file give away."""
-    points = commas = grouped_points = long = short = 0
+def _decimal(
+    body: Sequence[Sequence[str]], looks: Sequence[Look | None], delimiter: str
+) -> Literal["", ".", ","]:
+    """Return the decimal mark that numbers of the file give away.
+
+    Numbers such as 1.234 show a thousands mark where they are many, no column of theirs has
+    1234 too, and no number has other decimals. In a file with commas between its cells they do
+    not: whoever writes decimals with commas separates cells by something else.
+    """
+    points = commas = short = 0
+    grouped, long = Counter[int](), Counter[int]()
     for row in body:
-        for cell, expected in zip(row, looks, strict=False):
+        for column, (cell, expected) in enumerate(zip(row, looks, strict=False)):
             if expected != "number" or len(row) < len(looks) - 1 or look(cell) != "number":
                 continue
             digits = re.sub(r"[^0-9.,]", "", cell)
             if re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{3})*,[0-9]+", digits):
                 commas += not re.fullmatch(r"[1-9][0-9]{0,2},[0-9]{3}", digits)
             elif re.fullmatch(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+", digits):
-                grouped_points += 1
+                grouped[column] += 1
                 commas += digits.count(".") > 1
             elif re.fullmatch(r"[1-9][0-9]{0,2}(?:,[0-9]{2,3})+,[0-9]{3}(?:\.[0-9]*)?", digits):
                 points += 1
@@ -353,10 +512,12 @@ def _decimal(body: Sequence[Sequence[str]], looks: Sequence[Look | None]) -> Lit
             elif "." in digits:
                 points += 1
             else:
-                long += len(digits) > 3
+                long[column] += len(digits) > 3
                 short += 1 <= len(digits) <= 3
     if commas and commas > 4 * points:
         return ","
     if points > 4 * commas:
         return "."
-    return "," if grouped_points >= 3 and not points and not long and short else ""
+    if delimiter == "," or points or any(long[column] for column in grouped):
+        return ""
+    return "," if grouped.total() >= 3 and short else ""

@@ -18,10 +18,11 @@ from tracer_sklearn.io._account import Account, Notes
 from tracer_sklearn.io._asked import Asked, Wish
 from tracer_sklearn.io._assembly import Assembly
 from tracer_sklearn.io._columns import (
-    day_first_of,
     describe,
     learn_column,
+    orders_of,
     reduced_bytes,
+    settled_order,
     table_bytes,
 )
 from tracer_sklearn.io._names import repeated_names
@@ -84,10 +85,11 @@ def learn_columns(text: pl.DataFrame, opened: Opened, asked: Asked) -> Learning:
         else:
             learnt[name] = one
     places = {name: str(place) for place, name in enumerate(shape.names) if name in learnt}
-    # what one column of dates leaves open, the others may settle
-    order = day_first_of(one.format for one in learnt.values())
-    if order is not None:
-        for name in [name for name, one in learnt.items() if one.ambiguous]:
+    # what one column of dates leaves open, others that are written alike may settle
+    orders = orders_of(one.format for one in learnt.values())
+    for name in [name for name, one in learnt.items() if one.ambiguous]:
+        order = settled_order(learnt[name].ambiguous, orders)
+        if order is not None:
             cells = text[places[name]].alias(name)
             learnt[name] = learn_column(cells, Wish(), decimal=opened.decimal, day_first=order)
     return Learning(learnt, places, tuple(dropped))
@@ -112,10 +114,12 @@ def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
     ]
     for place in dropped:
         del learnt[shape.names[place]]
-    # what one column of dates leaves open, the others may settle
-    order = day_first_of(one.format for one in learnt.values())
+    # what one column of dates leaves open, others that are written alike may settle
+    orders = orders_of(one.format for one in learnt.values())
     for name in [name for name, one in learnt.items() if one.ambiguous]:
-        learnt[name] = found[name].learn(order)
+        order = settled_order(learnt[name].ambiguous, orders)
+        if order is not None:
+            learnt[name] = found[name].learn(order)
     typed_at = time.perf_counter()
 
     def finished(name: str) -> tuple[pl.Series, ColumnReport, int]:

@@ -116,8 +116,11 @@ def read_csv(
     cells goes. A column is typed as `ColumnParser` would type it, from all of its cells, so the
     first rows never decide for the last; a column of dates that leaves the order of day and
     month open follows the other columns of the file. Dates are timestamps at midnight. Of
-    several tables the first is read. Names are made unique; columns without name and content
-    are dropped and named. Plain pandas has no integers with gaps: there they are float64.
+    several tables the first is read. Totals at the end are no rows; subtotals further up and lines
+    that divide a table stay rows, as nothing tells them safely from customers of such names:
+    filter them out before adding up. Cells such as ``="001"`` are text. Names are made unique;
+    columns without name and content are dropped and named. Plain pandas has no
+    integers with gaps: there they are float64.
 
     Cost: linear in the bytes; memory a few times the decompressed size.
 

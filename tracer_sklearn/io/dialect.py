@@ -231,6 +231,8 @@ def _is_one_column(sample: str, rows: list[list[str]], mark: str) -> bool:
     if width > 2:
         return not (typed and most > 2)
     named = any(look(same[0][at]) == "text" for at in typed)
+    if named and most > 3 and mark != " ":
+        return False  # a title over tables that are stacked, each with names over numbers
     return not typed or mark == " " or (loose and not named) or most <= 0.95 * len(body)
 
 

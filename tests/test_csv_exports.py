@@ -1,0 +1,245 @@
+"""Files as banks, shops and ledgers export them: what is known to have gone wrong once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import warnings
+
+import polars as pl
+import pytest
+
+import tracer_sklearn as ts
+
+
+def frame_of(text, **options):
+    return ts.read_csv(text.encode(), as_="polars", **options)
+
+
+@pytest.mark.parametrize(
+    ("open_cells", "decided", "settled"),
+    [
+        (("08-05-01", "09-05-01"), ("31/01/2024", "01/02/2024"), False),
+        (("08/05/01", "09/05/01"), ("31/01/2024", "01/02/2024"), False),
+        (("08-05-2001", "09-05-2001"), ("31/01/2024", "01/02/2024"), False),
+        (("08-05-01", "09-05-01"), ("31-01-24", "01-02-24"), True),
+        (("08/05/2001 10:00", "09/05/2001 11:00"), ("31/01/2024", "01/02/2024"), True),
+    ],
+)
+def test_only_dates_that_are_written_alike_settle_one_another(open_cells, decided, settled):
+    rows = "".join(f"{a},{b}\n" for a, b in zip(open_cells, decided, strict=True))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        frame, report = frame_of(f"a,b\n{rows}")
+        with ts.iter_csv(f"a,b\n{rows}".encode(), as_="polars") as batches:
+            assert next(batches).equals(frame)
+            assert list(batches) == []
+    assert report.columns["b"].kind == "date"
+    if settled:
+        assert frame["a"][0].date() == dt.date(2001, 5, 8)
+        assert not caught
+    else:
+        assert frame["a"].to_list() == list(open_cells)
+        assert "day and month in column 'a'" in str(caught[0].message)
+
+
+def test_text_that_excel_keeps_is_read_from_files_and_by_the_parser():
+    text = '="Nr";="PLZ";Betrag\n="001";="01067";12,5\n="002";="80331";7,5\n;;\n'
+    frame, report = frame_of(text)
+    assert frame.to_dict(as_series=False) == {
+        "Nr": ["001", "002"],
+        "PLZ": ["01067", "80331"],
+        "Betrag": [12.5, 7.5],
+    }
+    assert report.columns["PLZ"].why == '2 cells stand as ="…": text, as in Excel'
+    raw = pl.DataFrame({"PLZ": ['="01067"', '="80331"']})
+    parser = ts.ColumnParser().fit(raw)
+    assert parser.transform(raw)["PLZ"].to_list() == ["01067", "80331"]
+    again = frame_of('Nr;PLZ;Betrag\n="003";="04109";1,5\n="004";04229;2,5\n', schema=report)
+    assert again.frame["PLZ"].to_list() == ["04109", "04229"]
+
+
+HEADERS = {
+    "years over quarters": ",2023,2023,2024,2024\nRegion,Q1,Q2,Q1,Q2\n",
+    "the name in the upper row": "Region,2023,2023,2024,2024\n,Q1,Q2,Q1,Q2\n",
+    "merged years": ",2023,,2024,\nRegion,Q1,Q2,Q1,Q2\n",
+    "names of levels": "year,2023,2023,2024,2024\nquarter,Q1,Q2,Q1,Q2\nRegion,,,,\n",
+    "levels without names": ",2023,2023,2024,2024\n,Q1,Q2,Q1,Q2\nRegion,,,,\n",
+    "one level with a name": ",2023,2023,2024,2024\nquarter,Q1,Q2,Q1,Q2\nRegion,,,,\n",
+}
+
+
+@pytest.mark.parametrize("n_rows", [2, 40])
+@pytest.mark.parametrize("kind", HEADERS)
+def test_years_over_quarters_are_one_header(kind, n_rows):
+    rows = "".join(f"R{n},{n},{2 * n},{3 * n},{4 * n}\n" for n in range(1, n_rows + 1))
+    for title in ("", "Sales by quarter\n\n"):
+        frame, report = frame_of(title + HEADERS[kind] + rows)
+        assert frame.columns == ["Region", "2023 Q1", "2023 Q2", "2024 Q1", "2024 Q2"]
+        assert frame.row(0) == ("R1", 1, 2, 3, 4)
+        assert frame.height == report.lines.rows == n_rows
+        assert report.lines.header == HEADERS[kind].count("\n")
+
+
+def test_names_over_years_are_one_header():
+    rows = "N,a,1,2,3,4\nS,b,5,6,7,8\n"
+    names = ["region", "store", "sales 2023", "sales 2024", "cost 2023", "cost 2024"]
+    for header in (
+        ",,sales,sales,cost,cost\nregion,store,2023,2024,2023,2024\n",
+        ",,sales,,cost,\nregion,store,2023,2024,2023,2024\n",
+        ",,sales,sales,cost,cost\nyear,,2023,2024,2023,2024\nregion,store,,,,\n",
+    ):
+        frame, _ = frame_of(header + rows)
+        assert frame.columns == names
+        assert frame.height == 2
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 30])
+@pytest.mark.parametrize("names", ["name,start,end", "a,b,c"])
+def test_rows_of_years_are_no_header(names, n_rows):
+    rows = "".join(f"P{n},{1950 + n},{1960 + 2 * n}\n" for n in range(n_rows))
+    frame, report = frame_of(f"{names}\n{rows}")
+    assert frame.height == report.lines.rows == n_rows
+    assert report.header_lines == [1]
+
+
+def test_lines_that_divide_the_rows_are_no_part_of_the_header():
+    frame, report = frame_of(
+        ",2023,2023,2024,2024\nItem,Q1,Q2,Q1,Q2\nRevenue,,,,\nA,1,2,3,4\nCosts,,,,\nB,5,6,7,8\n"
+    )
+    assert frame.columns[0] == "Item"
+    assert frame["Item"].to_list() == ["Revenue", "A", "Costs", "B"]
+    assert report.lines.header == 2
+    frame, _ = frame_of("Item,Q1,Q2\nRevenue,,\nA,1,2\nB,3,4\n")
+    assert frame["Item"].to_list() == ["Revenue", "A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "values"),
+    [
+        # who separates by commas has no decimal commas: rates are no thousands
+        ("id,rate\n1,1.234\n2,2.345\n3,3.456\n", "rate", [1.234, 2.345, 3.456]),
+        ("id,rate\n1,1.234\n2,2.345\n3,3.456\n4,7\n", "rate", [1.234, 2.345, 3.456, 7.0]),
+        # identifiers do not tell how amounts are written
+        (
+            "Nr;PLZ;Umsatz\n00123;01067;12.345\n00124;80331;1.234\n00125;10115;13.456\n00126;10117;987\n",
+            "Umsatz",
+            [12345, 1234, 13456, 987],
+        ),
+        ("id;x\n1;1.234\n2;2.345\n3;3.456\n4;1234\n", "x", [1.234, 2.345, 3.456, 1234.0]),
+        # amounts in every currency say how other numbers of the file are written
+        (
+            "Nº;Valor\n31.201;-1.234,50\n31.202;R$ 20,00\n31.203;Rp 5,00\n",
+            "Nº",
+            [31201, 31202, 31203],
+        ),
+        # periods of a ledger are no decimals
+        ("Periode;n\n001.2024;1\n012.2024;2\n", "Periode", ["001.2024", "012.2024"]),
+    ],
+)
+def test_no_number_is_read_a_thousand_times_too_large_or_small(text, column, values):
+    assert frame_of(text).frame[column].to_list() == values
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "total"),
+    [
+        ("Datum;Dare;Avere;Testo", "{:02}.01.2024;1,5;;Bonifico", ";1,5;2;Totale"),
+        ("Campaign,Currency,Cost,CTR", "Brand {},EUR,12.5,5.12%", "Total: Account,EUR,25.0,< 10%"),
+        ("Campaign,Currency,Cost,CTR", "Brand {},EUR,12.5,< 5%", "Total: Account,EUR,25.0, --"),
+        ("Contact,Current,Older", "Anna {},1.5,2.5", "Percentage of total,40.0%,60.0%"),
+        ("BuKr|Belegnr|Betrag|Whr", "1000|01{:02}|12,50-|EUR", "**||25,00-|EUR"),
+    ],
+)
+def test_totals_with_a_currency_or_a_word_elsewhere_are_no_rows(header, row, total):
+    rows = "".join(f"{row.format(n)}\n" for n in range(1, 20))
+    frame, report = frame_of(f"{header}\n{rows}{total}\n")
+    assert frame.height == report.lines.rows == 19
+    assert [note.reason for note in report.lines.notes["footer"]] == ["a row of totals"]
+
+
+@pytest.mark.parametrize("last", ["Total;A7;5", "Anna;Total;5", "Total;Oil;5", ";Oil;5"])
+def test_rows_that_only_hold_the_word_for_totals_are_rows(last):
+    frame, _ = frame_of(f"name;what;n\nBob;B8;7\nCarl;Gas;8\n{last}\n")
+    assert frame.height == 3
+
+
+@pytest.mark.parametrize("n_names", [9, 40])
+def test_a_line_that_describes_the_file_is_no_part_of_the_names(n_names):
+    about = '"EXTF";700;21;"Buchungsstapel";13;20240131120000000;;"RE";"";1001;20240101;"EUR"'
+    names = ["Umsatz", "Konto", "Belegdatum", *(f"Zusatz {n}" for n in range(n_names - 3))]
+    rows = "".join(f"{n},50;1000{n};{n:02}01{';' * (n_names - 3)}\n" for n in range(1, 9))
+    frame, report = frame_of(f"{about}\n{';'.join(names)}\n{rows}")
+    assert frame.columns == names
+    assert frame["Belegdatum"].to_list()[0] == "0101"
+    assert (report.header_lines, report.lines.above, report.lines.padded) == ([2], 1, 0)
+
+
+def test_a_title_over_stacked_tables_of_two_columns_does_not_hide_the_delimiter():
+    part = "Store {}\nDate,Sales\n2024-01-01,{}\n2024-01-02,20\n"
+    with pytest.warns(ts.DataQualityWarning, match="2 lines could not be used"):
+        frame, report = frame_of(part.format("A", 10) + "\n" + part.format("B", 7))
+    assert frame["Sales"].to_list() == [10, 20, 7, 20]
+    assert report.lines.set_aside == 2
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 20])
+def test_units_under_names_are_joined_however_few_rows_follow(n_rows):
+    rows = "".join(f"A{n};{n},5;{n}\n" for n in range(n_rows))
+    frame, report = frame_of(f"Name;Umsatz;Menge\n;EUR;Stk\n{rows}")
+    assert frame.columns == ["Name", "Umsatz EUR", "Menge Stk"]
+    assert frame.height == report.lines.rows == n_rows
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 20])
+def test_names_that_come_again_are_names_however_few_rows_follow(n_rows):
+    rows = "".join(f"{n};1,5\n" for n in range(1000, 1000 + n_rows))
+    page = f"Konto;Betrag\n{rows}Seite 1 von 2\n\n"
+    with pytest.warns(ts.DataQualityWarning, match="could not be used"):
+        frame, report = frame_of(page + page)
+    assert frame.columns == ["Konto", "Betrag"]
+    assert frame.height == report.lines.rows == 2 * n_rows
+    assert (report.lines.set_aside, report.lines.footer) == (2, 1)
+
+
+@pytest.mark.parametrize("pad", ["{}", "{:02}"])
+def test_months_may_name_columns_by_their_numbers(pad):
+    names = [pad.format(month) for month in range(1, 13)]
+    rows = "".join(f"K{n};{';'.join(str(n * m) for m in range(1, 13))}\n" for n in range(2, 6))
+    frame, report = frame_of(f"Konto;{';'.join(names)}\n{rows}")
+    assert frame.columns == ["Konto", *names]
+    assert frame.height == report.lines.rows == 4
+    frame, _ = frame_of("name;a;b;c;d\nx;1;2;3;4\ny;5;6;7;9\n")
+    assert frame["name"].to_list() == ["x", "y"]
+
+
+def test_points_that_group_only_because_of_the_file_are_said():
+    _, report = frame_of("n;x\n1;12.345\n2;1.234\n3;13.456\n4;987\n")
+    assert report.columns["x"].why.startswith("points taken as thousands marks")
+    _, report = frame_of("n;x\n1;1.234,5\n2;1.234,5\n3;13.456\n")
+    assert "points" not in report.columns["x"].why
+
+
+@pytest.mark.parametrize("n_rows", [4, 40])
+@pytest.mark.parametrize(
+    ("names", "first", "row"),
+    [
+        ("name,city,age", "Anna,Bonn,unknown", "Bob,Ulm,{}"),
+        ("id,what,balance", "A1,open,tbd", "A2,done,{}.5"),
+        ("name,seen", "Anna,soon", "Bob,2024-01-{:02}"),
+    ],
+)
+def test_a_first_row_with_a_cell_that_does_not_fit_is_a_row(names, first, row, n_rows):
+    rows = "".join(f"{row.format(n % 28 + 1)}\n" for n in range(n_rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ts.DataQualityWarning)
+        frame, report = frame_of(f"{names}\n{first}\n{rows}")
+    assert frame.columns == names.split(",")
+    assert frame.height == report.lines.rows == n_rows + 1
+    assert frame.row(0)[0] == first.split(",")[0]
+
+
+@pytest.mark.parametrize("units", ["Text;EUR", "Text;(CHF)", ";Stk"])
+def test_units_below_names_are_names(units):
+    frame, _ = frame_of(f"Name;Betrag\n{units}\nA;1,5\nB;2,5\nC;3,5\nD;4,5\n")
+    assert frame.columns[1] == f"Betrag {units.partition(';')[2]}"
+    assert frame.height == 4
