@@ -122,10 +122,12 @@ class FolderCache(ResultCache):
                     (self.folder / f"{name}{ending}").unlink(missing_ok=True)
             known.clear()
             known.update((name, sizes[name]) for name in used)
+            total = sum(known.values())
             for name in sorted(used, key=lambda name: used[name]):
-                if sum(known.values()) <= self.max_bytes:
+                if total <= self.max_bytes:
                     break
                 if name != key:
+                    total -= known[name]
                     self._remove(name)
 
     def _remove(self, key: str) -> bool:
@@ -156,7 +158,7 @@ def _is_removed(path: Path) -> bool:
 def _is_linked(file: Path, name: Path) -> bool:
     """Give a file another name; False where the system or the disk cannot."""
     try:
-        os.link(file, name)
+        os.link(os.path.realpath(file), name)
     except OSError:
         return False
     return True
