@@ -264,6 +264,8 @@ def _find_header(
 def _by_names(records: Sequence[Record], wanted: Sequence[str]) -> int | None:
     """Return the record that holds most of the known names."""
     folded = {_folded(name) for name in wanted}
+    if not folded:
+        return None
     best, most = None, 0
     for at, record in enumerate(records):
         hits = len(folded & {_folded(cell) for cell in record.cells})
