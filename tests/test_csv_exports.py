@@ -248,6 +248,7 @@ def test_points_that_group_only_because_of_the_file_are_said():
         ("name,city,age", "Anna,Bonn,unknown", "Bob,Ulm,{}"),
         ("id,what,balance", "A1,open,tbd", "A2,done,{}.5"),
         ("name,seen", "Anna,soon", "Bob,2024-01-{:02}"),
+        ("currency,revenue", "EUR,unknown", "USD,{}"),
     ],
 )
 def test_a_first_row_with_a_cell_that_does_not_fit_is_a_row(names, first, row, n_rows):
