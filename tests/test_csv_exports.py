@@ -249,6 +249,7 @@ def test_points_that_group_only_because_of_the_file_are_said():
         ("id,what,balance", "A1,open,tbd", "A2,done,{}.5"),
         ("name,seen", "Anna,soon", "Bob,2024-01-{:02}"),
         ("currency,revenue", "EUR,unknown", "USD,{}"),
+        (",value,customer", "K12,unknown,Emil", "A64,{},Kay"),
     ],
 )
 def test_a_first_row_with_a_cell_that_does_not_fit_is_a_row(names, first, row, n_rows):
@@ -256,7 +257,7 @@ def test_a_first_row_with_a_cell_that_does_not_fit_is_a_row(names, first, row, n
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ts.DataQualityWarning)
         frame, report = frame_of(f"{names}\n{first}\n{rows}")
-    assert frame.columns == names.split(",")
+    assert frame.columns == [name or "column_1" for name in names.split(",")]
     assert frame.height == report.lines.rows == n_rows + 1
     assert frame.row(0)[0] == first.split(",")[0]
 

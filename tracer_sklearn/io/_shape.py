@@ -288,13 +288,14 @@ def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
 def _is_row_below_names(record: Record, above: Record, draft: Shape) -> bool:
     """Tell a first row in which one cell is no number or date from names below names.
 
-    The record above names every column, each by another name; a currency where numbers are
-    expected is a unit.
+    The record above names every column, each by another name, or all but that of row names; a
+    currency where numbers are expected is a unit.
     """
     names, cells = _clean_cells(above.cells), _clean_cells(record.cells)
     if not 1 < draft.width == len(names) == len(cells) or not cells[0]:
         return False
-    complete = all(names) and len({*names}) == len(names)
+    named = names if draft.width == 2 else names[1:]
+    complete = all(named) and len({*names}) == len(names)
     told = [cell for cell in cells if cell]
     odd = [cell for cell, expected in zip(cells, draft.looks, strict=True) if expected is not None]
     units = len({*told}) < len(told) or any(is_currency(cell.strip("()[]")) for cell in odd)
