@@ -102,6 +102,16 @@ def test_rows_of_years_are_no_header(names, n_rows):
     assert report.header_lines == [1]
 
 
+@pytest.mark.parametrize("n_rows", [2, 30])
+@pytest.mark.parametrize(
+    ("first", "row"),
+    [(",a,b\n2020Q1,,\n", "Q{},1,2.5\n"), (",,a,b\nNorth,Anna,,\n", "S,Bob{},1,2.5\n")],
+)
+def test_a_first_row_of_missing_values_is_a_row(first, row, n_rows):
+    frame, report = frame_of(first + "".join(row.format(n) for n in range(n_rows)))
+    assert frame.height == report.lines.rows == n_rows + 1
+
+
 def test_lines_that_divide_the_rows_are_no_part_of_the_header():
     frame, report = frame_of(
         ",2023,2023,2024,2024\nItem,Q1,Q2,Q1,Q2\nRevenue,,,,\nA,1,2,3,4\nCosts,,,,\nB,5,6,7,8\n"
@@ -119,6 +129,10 @@ def test_lines_that_divide_the_rows_are_no_part_of_the_header():
         # who separates by commas has no decimal commas: rates are no thousands
         ("id,rate\n1,1.234\n2,2.345\n3,3.456\n", "rate", [1.234, 2.345, 3.456]),
         ("id,rate\n1,1.234\n2,2.345\n3,3.456\n4,7\n", "rate", [1.234, 2.345, 3.456, 7.0]),
+        # who separates cells by tabs or bars may write decimals either way
+        ("id\tkg\tn\n1\t1.234\t1\n2\t1.236\t2\n3\t1.300\t3\n", "kg", [1.234, 1.236, 1.3]),
+        ("id|kg\n10001|1.234\n10002|1.236\n10003|1.300\n4|2.100\n", "kg", [1.234, 1.236, 1.3, 2.1]),
+        ("id\tx\n1\t1.234\n2\t1.236\n3\t1.300\n4\t987\n", "x", [1234, 1236, 1300, 987]),
         # identifiers do not tell how amounts are written
         (
             "Nr;PLZ;Umsatz\n00123;01067;12.345\n00124;80331;1.234\n00125;10115;13.456\n00126;10117;987\n",
@@ -161,6 +175,14 @@ def test_totals_with_a_currency_or_a_word_elsewhere_are_no_rows(header, row, tot
 def test_rows_that_only_hold_the_word_for_totals_are_rows(last):
     frame, _ = frame_of(f"name;what;n\nBob;B8;7\nCarl;Gas;8\n{last}\n")
     assert frame.height == 3
+
+
+@pytest.mark.parametrize("cells", [["*", "**", "***"], ["Anna", "***", "***"], ["*"]])
+def test_stars_that_mark_no_totals_are_rows(cells):
+    rows = "".join(f"{cell},{n}\n" for n, cell in enumerate(cells))
+    frame, report = frame_of(f"name,n\n{rows}")
+    assert frame["n"].to_list() == [*range(len(cells))]
+    assert report.lines.footer == 0
 
 
 @pytest.mark.parametrize("n_names", [9, 40])
@@ -226,6 +248,8 @@ def test_points_that_group_only_because_of_the_file_are_said():
         ("name,city,age", "Anna,Bonn,unknown", "Bob,Ulm,{}"),
         ("id,what,balance", "A1,open,tbd", "A2,done,{}.5"),
         ("name,seen", "Anna,soon", "Bob,2024-01-{:02}"),
+        ("currency,revenue", "EUR,unknown", "USD,{}"),
+        (",value,customer", "K12,unknown,Emil", "A64,{},Kay"),
     ],
 )
 def test_a_first_row_with_a_cell_that_does_not_fit_is_a_row(names, first, row, n_rows):
@@ -233,7 +257,7 @@ def test_a_first_row_with_a_cell_that_does_not_fit_is_a_row(names, first, row, n
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ts.DataQualityWarning)
         frame, report = frame_of(f"{names}\n{first}\n{rows}")
-    assert frame.columns == names.split(",")
+    assert frame.columns == [name or "column_1" for name in names.split(",")]
     assert frame.height == report.lines.rows == n_rows + 1
     assert frame.row(0)[0] == first.split(",")[0]
 

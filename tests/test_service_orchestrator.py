@@ -22,6 +22,7 @@ from unittest import mock
 
 import pytest
 from service_faults import PERFORM, write_spec
+from service_processes import made
 from test_service_workers import PATHS, gone, wait_for
 
 from tracer_sklearn.exceptions import ParameterError, RunError, StoreError
@@ -30,6 +31,7 @@ from tracer_sklearn.service.audit import AuditTrail
 from tracer_sklearn.service.config import PipelineConfig
 from tracer_sklearn.service.executors import run_by_executor, run_in_worker
 from tracer_sklearn.service.jobs import Job, Outcome
+from tracer_sklearn.service.leftovers import clear_attempt
 from tracer_sklearn.service.locks import Cancelled, output_lock
 from tracer_sklearn.service.orchestrator import PipelineOrchestrator
 from tracer_sklearn.service.requests import requested
@@ -269,6 +271,15 @@ def test_what_a_killed_worker_left_unfinished_goes_with_the_next_attempt(
     assert list(tmp_path.iterdir()) == [output]
     assert not list((shared.state_dir / "pipelines").glob(".*.part"))
     shared.check(state)
+
+
+def test_half_a_data_set_makes_room_for_the_next_attempt(tmp_path: Path) -> None:
+    state = made("r")
+    part = tmp_path / "work" / "r" / f".data.arrow.{'0' * 16}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half")
+    clear_attempt(state, tmp_path)
+    assert list(part.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("was", [b"old", None])

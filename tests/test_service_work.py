@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -204,7 +205,8 @@ def test_the_output_is_the_data_set_and_the_same_bytes_again(file, tmp_path, end
 
 
 def test_an_earlier_output_stays_where_the_data_set_cannot_be_left(file, tmp_path, monkeypatch):
-    def full(*_, **__):
+    def full(_, path, **__):
+        Path(path).write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
     output = tmp_path / "out.parquet"
@@ -215,6 +217,7 @@ def test_an_earlier_output_stays_where_the_data_set_cannot_be_left(file, tmp_pat
     assert outcome.output.checksum is None
     assert output.read_bytes() == b"of yesterday"
     assert not list(tmp_path.glob(".*"))
+    assert not list((tmp_path / "run").glob("*data.arrow*"))
 
 
 def test_a_job_that_is_done_twice_leaves_the_first_data_set_as_it_is(file, tmp_path):

@@ -287,7 +287,7 @@ class Body:
         looks = self.shape.looks
         words = [(at, cell) for at, cell in held if _TOTAL.fullmatch(cell)]
         at, word = words[0] if words else held[0]
-        if look(word) == looks[at] or not (words or _STARS.fullmatch(word)):
+        if look(word) == looks[at] or not (words or self._has_marked(at, word)):
             return False
         others = [(place, cell) for place, cell in held if place != at and look(cell) != "empty"]
         numbers = [place for place, _ in others if looks[place] == "number"]
@@ -299,3 +299,9 @@ class Body:
         # where the word does not stand first, the cells that name a row are empty
         alone = at == held[0][0] or (held[0][0] > 0 and len(numbers) == len(others))
         return bool(numbers) and not texts and alone
+
+    def _has_marked(self, at: int, word: str) -> bool:
+        """Tell stars that no other of the last rows has in this column, and some have none."""
+        others = [row.cells[at].strip(SPACES) for row in self._held[:-1] if at < len(row.cells)]
+        alone = word not in others and not all(map(_STARS.fullmatch, others))
+        return alone and _STARS.fullmatch(word) is not None

@@ -290,14 +290,17 @@ def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
 def _is_row_below_names(record: Record, above: Record, draft: Shape) -> bool:
     """Tell a first row in which one cell is no number or date from names below names.
 
-    The record above names every column, each by another name; no currency is among the cells.
+    The record above names every column, each by another name, or all but that of row names; a
+    currency where numbers are expected is a unit.
     """
     names, cells = _clean_cells(above.cells), _clean_cells(record.cells)
     if not 1 < draft.width == len(names) == len(cells) or not cells[0]:
         return False
-    complete = all(names) and len({*names}) == len(names)
+    named = names if draft.width == 2 else names[1:]
+    complete = all(named) and len({*names}) == len(names)
     told = [cell for cell in cells if cell]
-    units = len({*told}) < len(told) or any(is_currency(cell.strip("()[]")) for cell in told)
+    odd = [cell for cell, expected in zip(cells, draft.looks, strict=True) if expected is not None]
+    units = len({*told}) < len(told) or any(is_currency(cell.strip("()[]")) for cell in odd)
     return complete and not units and draft.agrees(cells) == (0, 1)
 
 
@@ -407,10 +410,11 @@ def _clean_cells(cells: Sequence[str]) -> list[str]:
 def _index_names(head: Sequence[Record], below: Sequence[Record]) -> int:
     """Count the columns that the row below a header names, as pandas names those of an index.
 
-    Its cells stand at the left, where the header has no names or, above the first of them, names
-    of its own rows; a line like it further down is one of several that divide the rows.
+    It does so below several rows of names only: elsewhere such a row is one of missing values. Its
+    cells stand at the left, where the header has no names or, above the first of them, names of
+    its own rows; a line like it further down is one of several that divide the rows.
     """
-    if not head or len(below) < 2:
+    if len(head) < 2 or len(below) < 2:
         return 0
     cells = _clean_cells(below[0].cells)
     n = sum(map(bool, cells))
@@ -420,10 +424,8 @@ def _index_names(head: Sequence[Record], below: Sequence[Record]) -> int:
     if {len(row) for row in rows} != {len(cells)} or not all(rows[-1][n:]):
         return 0
     free = not any(any(row[1:n]) for row in rows)
-    # one name below one row of names may as well be the first line that divides the rows
-    free = free and (
-        n > 1 or not any(row[0] for row in rows) or bool(len(rows) > 1 and rows[-1][0])
-    )
+    # one name below another may as well be the first line that divides the rows
+    free = free and (n > 1 or not any(row[0] for row in rows) or bool(rows[-1][0]))
     others = [record.cells for record in below[1:] if len(record.cells) == len(cells)]
     alike = any(is_blank(other[n:]) and not is_blank(other) for other in others)
     return n if free and not alike else 0
@@ -493,10 +495,11 @@ def _decimal(
 
     Numbers such as 1.234 show a thousands mark where they are many, no column of theirs has
     1234 too, and no number has other decimals. In a file with commas between its cells they do
-    not: whoever writes decimals with commas separates cells by something else.
+    not: whoever writes decimals with commas separates cells by something else, mostly by
+    semicolons. Beside other delimiters a column of theirs must have a number such as 987 as well.
     """
-    points = commas = short = 0
-    grouped, long = Counter[int](), Counter[int]()
+    points = commas = 0
+    grouped, long, short = Counter[int](), Counter[int](), Counter[int]()
     for row in body:
         for column, (cell, expected) in enumerate(zip(row, looks, strict=False)):
             if expected != "number" or len(row) < len(looks) - 1 or look(cell) != "number":
@@ -515,11 +518,12 @@ def _decimal(
                 points += 1
             else:
                 long[column] += len(digits) > 3
-                short += 1 <= len(digits) <= 3
+                short[column] += 1 <= len(digits) <= 3
     if commas and commas > 4 * points:
         return ","
     if points > 4 * commas:
         return "."
     if delimiter == "," or points or any(long[column] for column in grouped):
         return ""
-    return "," if grouped.total() >= 3 and short else ""
+    mixed = short.total() if delimiter == ";" else any(short[column] for column in grouped)
+    return "," if grouped.total() >= 3 and mixed else ""

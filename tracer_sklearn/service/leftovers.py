@@ -55,6 +55,7 @@ def clear_attempt(state: RunState, state_dir: Path) -> None:
         _remove(_parts(Path(os.path.realpath(state.output.path))))
     _remove(_parts(state_dir / "pipelines" / f"{state.run_id}.skops"))
     _remove(_parts(state_dir / "pipelines" / f"{state.run_id}.json"))
+    _remove((state_dir / "work" / state.run_id).glob(".*.part"))
 
 
 def clear_run(state: RunState, state_dir: Path) -> None:

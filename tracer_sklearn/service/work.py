@@ -399,9 +399,15 @@ def _leave(data: pl.DataFrame, path: str) -> str:
     It is not written in place: an executor may do a job twice, and whoever has mapped or linked
     the file of the first time would see it shrink.
     """
-    part = f"{path}.{secrets.token_hex(8)}"
-    data.write_ipc(part, compression="uncompressed")
-    with open(part, "rb") as written:
-        checksum = hashlib.file_digest(written, "sha256").hexdigest()
-    os.replace(part, path)
+    folder, name = os.path.split(path)
+    part = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.part")
+    try:
+        data.write_ipc(part, compression="uncompressed")
+        with open(part, "rb") as written:
+            checksum = hashlib.file_digest(written, "sha256").hexdigest()
+        os.replace(part, path)
+    except BaseException:  # the next attempt may need its room
+        with contextlib.suppress(OSError):
+            os.unlink(part)
+        raise
     return checksum
