@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import sys
 from collections.abc import Mapping
 
 from oracles_windows import NAN, inside, mean, std
@@ -17,7 +18,13 @@ def _growth(now: float, then: float, how: str) -> float:
     if how == "symmetric":
         size = abs(now) + abs(then)
         return 2 * (now - then) / size if size else 0.0
-    return (now - then) / abs(then) if then else NAN
+    return _divided(now - then, abs(then))
+
+
+def _divided(above: float, below: float) -> float:
+    """Features are finite: a ratio beyond the largest float is that float."""
+    ratio = above / below if below else NAN
+    return math.copysign(sys.float_info.max, ratio) if math.isinf(ratio) else ratio
 
 
 def features(
@@ -42,7 +49,7 @@ def features(
     out |= {f"revenue_volatility_{w}d": std(inside(revenue, last, w)) for w in windows}
     level = mean(inside(revenue, last, windows[1]))
     spread = std(inside(revenue, last, windows[1]))
-    out[f"revenue_cv_{windows[1]}d"] = spread / abs(level) if level else NAN
+    out[f"revenue_cv_{windows[1]}d"] = _divided(spread, abs(level))
     weeks = max(1, math.ceil(horizon / 7))
     out[f"revenue_lag_{7 * weeks}d"] = revenue.get(day - 7 * weeks, NAN)
     same = [revenue[d] for k in range(4) if (d := day - 7 * (weeks + k)) in revenue]
@@ -52,9 +59,8 @@ def features(
     for w in windows[:2]:
         both = [d for d in revenue if d in customers and last - w < d <= last]
         came = math.fsum(customers[d] for d in both)
-        out[f"revenue_per_customer_ma_{w}d"] = (
-            math.fsum(revenue[d] for d in both) / came if came else NAN
-        )
+        earned = math.fsum(revenue[d] for d in both)
+        out[f"revenue_per_customer_ma_{w}d"] = _divided(earned, came)
     out["n_history"] = float(sum(d <= last for d in revenue))
     date = _EPOCH + dt.timedelta(days=day)
     out |= {

@@ -127,6 +127,21 @@ def spelt(name: str, how: str) -> str:
     }[how]
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("CUSTOMERIDENTIFIER", "customer_id"),
+        ("CLIENTNUMBER", "customer_id"),
+        ("clientid", "customer_id"),
+        ("LASTLOGIN", "last_activity_date"),
+        ("SUPPORTCASES", "support_tickets"),
+    ],
+)
+def test_names_without_a_mark_between_their_words_are_cut(name, field):
+    fit = ts.check_compatibility(FRAMES["customer_churn"].rename({field: name}))["customer_churn"]
+    assert fit.mapping == {field: name}
+
+
 @settings(max_examples=40)
 @given(st.sampled_from(list(NAMES)), st.data())
 def test_any_mixture_of_names_is_mapped_right(blueprint, data):

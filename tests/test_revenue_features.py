@@ -116,6 +116,16 @@ def test_features_are_those_of_plain_python(X, horizon, growth):
                 assert row[name] == pytest.approx(value, rel=1e-12, abs=1e-12 * scale), name
 
 
+@pytest.mark.parametrize("growth", ["window", "point"])
+def test_a_ratio_beyond_the_largest_float_is_that_float(growth):
+    days = pd.date_range("2024-01-01", periods=12)
+    X = pd.DataFrame({"date": days, "revenue": [2e-309] * 6 + [12.5] * 6, "customer_count": 2e-309})
+    found = quiet(stage(horizon_days=0, growth=growth).fit_transform, X.assign(store="a"))
+    assert found["revenue_growth_1d"].max() == sys.float_info.max
+    assert found["revenue_per_customer_ma_7d"].max() == sys.float_info.max
+    assert not np.isinf(found.select_dtypes("number")).any(axis=None)
+
+
 def test_the_columns_come_in_the_order_that_is_promised():
     dates = pd.date_range("2023-01-02", periods=40)
     X = pd.DataFrame(

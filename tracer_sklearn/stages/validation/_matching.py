@@ -67,6 +67,8 @@ _CANONICAL = {
     }.items()
     for word in words.split()
 }
+# words that a name without any mark between them may be cut into, such as CLIENTNUMBER
+_CUTTABLE = {word for word in (*_CANONICAL, *_CANONICAL.values()) if len(word) > 2} | {"id"}
 _DECISIVE = {"last", "first", "created", "competitor", "label", "end", "average", "max", "min"}
 _WEAK = {"date", "id", "count", "amount", "total", "type", "name", "of", "the", "is", "my"}
 _COUNTED = {"n", "num", "no", "nr", "nb", "number", "count", "cnt"}
@@ -227,6 +229,8 @@ def _meaning(name: str) -> frozenset[str]:
     """Reduce a name to the words that matter, each in one form."""
     words = words_of(name.replace("#", " count ").replace("%", " percent "))
     words = [word for word in words if not word.isdigit()]
+    if len(words) == 1:
+        words = _cut(words[0])
     if len(words) > 1 and words[0] in _COUNTED:
         words = ["count", *words[1:]]
     elif len(words) > 1 and words[-1] in ("n", "count", "cnt", "counts"):
@@ -237,6 +241,15 @@ def _meaning(name: str) -> frozenset[str]:
         for word in singular
     ]
     return frozenset(singular)
+
+
+def _cut(word: str) -> list[str]:
+    """Cut a word that is not known into two that are, the first as long as may be."""
+    if word not in _CUTTABLE:
+        for at in range(len(word) - 2, 2, -1):
+            if word[:at] in _CUTTABLE and word[at:] in _CUTTABLE:
+                return [word[:at], word[at:]]
+    return [word]
 
 
 def _overlap(left: frozenset[str], right: frozenset[str]) -> float:
