@@ -142,6 +142,14 @@ def test_names_without_a_mark_between_their_words_are_cut(name, field):
     assert fit.mapping == {field: name}
 
 
+@pytest.mark.parametrize("name", ["valid", "daytime", "subtotal", "uptime"])
+def test_a_word_is_not_cut_into_short_ones(name):
+    for blueprint, frame in FRAMES.items():
+        spare = pl.Series(name, [None] * frame.height, dtype=pl.String)
+        fit = ts.check_compatibility(frame.with_columns(spare))[blueprint]
+        assert name not in fit.mapping.values()
+
+
 @settings(max_examples=40)
 @given(st.sampled_from(list(NAMES)), st.data())
 def test_any_mixture_of_names_is_mapped_right(blueprint, data):

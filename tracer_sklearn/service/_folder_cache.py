@@ -42,10 +42,8 @@ class FolderCache(ResultCache):
     """
 
     def __init__(self, folder: Path, secret: bytes, max_bytes: int) -> None:
+        super().__init__(secret, max_bytes)
         self.folder = folder
-        self.secret = secret
-        self.max_bytes = max_bytes
-        self._counts: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
 
     def _path(self, key: str) -> Path:

@@ -32,10 +32,8 @@ class RedisCache(ResultCache):
     """
 
     def __init__(self, client: Any, secret: bytes, max_bytes: int) -> None:
+        super().__init__(secret, max_bytes)
         self.client = client
-        self.secret = secret
-        self.max_bytes = max_bytes
-        self._counts: dict[str, int] = {}
 
     def _name(self, kind: str) -> str:
         # the braces keep everything of one cache on one node of a cluster

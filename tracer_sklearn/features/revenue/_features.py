@@ -180,7 +180,7 @@ class RevenueFeatures(Stage):
 
     Then come the series as a category and the other columns as they are, which must be known
     ahead (promotions, forecasts of weather); dates without a role are left out. All made columns
-    are floats, and finite: a ratio beyond the largest float is that float. Missing and infinite
+    are floats; a ratio beyond the largest float is that float. Missing and infinite
     revenue is not observed. Each window is computed from its own
     observations alone. A row whose date is missing or a placeholder has no features.
 

@@ -67,8 +67,9 @@ _CANONICAL = {
     }.items()
     for word in words.split()
 }
-# words that a name without any mark between them may be cut into, such as CLIENTNUMBER
-_CUTTABLE = {word for word in (*_CANONICAL, *_CANONICAL.values()) if len(word) > 2} | {"id"}
+# words that a name without any mark between them may be cut into, such as CLIENTNUMBER; of
+# shorter ones other words are made: valid, daytime
+_CUTTABLE = {word for word in (*_CANONICAL, *_CANONICAL.values()) if len(word) > 3} | {"id"}
 _DECISIVE = {"last", "first", "created", "competitor", "label", "end", "average", "max", "min"}
 _WEAK = {"date", "id", "count", "amount", "total", "type", "name", "of", "the", "is", "my"}
 _COUNTED = {"n", "num", "no", "nr", "nb", "number", "count", "cnt"}
@@ -246,7 +247,7 @@ def _meaning(name: str) -> frozenset[str]:
 def _cut(word: str) -> list[str]:
     """Cut a word that is not known into two that are, the first as long as may be."""
     if word not in _CUTTABLE:
-        for at in range(len(word) - 2, 2, -1):
+        for at in range(len(word) - 2, 3, -1):
             if word[:at] in _CUTTABLE and word[at:] in _CUTTABLE:
                 return [word[:at], word[at:]]
     return [word]
