@@ -25,6 +25,7 @@ from tracer_sklearn.io._table import (
     first_cell,
     learn_columns,
     report_of,
+    text_schema,
     warn,
 )
 from tracer_sklearn.io.limits import AnyLimits, IngestionLimits, limits_of
@@ -151,7 +152,7 @@ class CsvBatches:
                 whole = size - size % self._rows
                 yield text.head(whole)
                 rest = text.tail(size - whole)
-                held, size, first = [rest.to_arrow().cast(_strings(width))], rest.height, False
+                held, size, first = [rest.to_arrow().cast(text_schema(width))], rest.height, False
         if size or first:
             yield as_text(held, width)
 
@@ -186,7 +187,3 @@ class CsvBatches:
         self._bytes += int(frame.estimated_size())
         chosen = self._asked.chosen(self._opened.shape.names)
         return frame.select(name for name in chosen if name in learning.places)
-
-
-def _strings(width: int) -> pa.Schema:
-    return pa.schema([(str(place), pa.string()) for place in range(width)])

@@ -87,7 +87,7 @@ def reduced_bytes(values: pl.Series, account: ColumnReport) -> int:
     """Return what a column takes in the smallest dtype that loses nothing."""
     rows = values.len()
     if values.dtype == pl.Int64:
-        smallest = smallest_integer(values.min(), values.max())
+        smallest = smallest_integer(account.minimum, account.maximum)
         return rows * (int(smallest.removeprefix("int")) // 8 if smallest else 8)
     if values.dtype == pl.Float64:
         return rows * (8 if is_lossy(nw.from_native(values.drop_nulls(), series_only=True)) else 4)
@@ -105,11 +105,6 @@ def reduced_bytes(values: pl.Series, account: ColumnReport) -> int:
 def text_bytes(values: pl.Series) -> int:
     """Return what text takes with an offset of eight bytes for each cell, as in pandas."""
     return int(values.str.len_bytes().sum() or 0) + 8 * (values.len() + 1)
-
-
-def table_bytes(frame: pl.DataFrame) -> int:
-    """Return what a table takes."""
-    return sum(map(column_bytes, frame.iter_columns()))
 
 
 def column_bytes(values: pl.Series) -> int:

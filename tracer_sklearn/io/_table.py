@@ -15,19 +15,19 @@ import pyarrow as pa
 from tracer_sklearn._text import Learnt
 from tracer_sklearn.exceptions import DataQualityWarning
 from tracer_sklearn.io._account import Account, Notes
-from tracer_sklearn.io._asked import Asked, Wish
-from tracer_sklearn.io._assembly import Assembly
+from tracer_sklearn.io._asked import Asked
+from tracer_sklearn.io._assembly import Assembly, Column
 from tracer_sklearn.io._columns import (
+    column_bytes,
     describe,
-    learn_column,
     orders_of,
     reduced_bytes,
     settled_order,
-    table_bytes,
 )
 from tracer_sklearn.io._names import repeated_names
 from tracer_sklearn.io._opening import Opened
-from tracer_sklearn.io._rows import THREADS
+from tracer_sklearn.io._rows import THREADS, Piece
+from tracer_sklearn.io._shape import Shape
 from tracer_sklearn.io.report import (
     ColumnReport,
     IngestionReport,
@@ -70,48 +70,39 @@ class Learning:
 
 
 def learn_columns(text: pl.DataFrame, opened: Opened, asked: Asked) -> Learning:
-    """Learn the formats of all columns that were asked for."""
+    """Learn the formats of all columns that were asked for from frames of text."""
     shape = opened.shape
-    chosen = set(asked.chosen(shape.names))
-    learnt: dict[str, Learnt] = {}
-    dropped = []
-    for place, name in enumerate(shape.names):
-        if name not in chosen:
-            continue
-        cells = text[str(place)].alias(name)
-        one = learn_column(cells, asked.wishes.get(name, Wish()), decimal=opened.decimal)
-        if not shape.found[place] and not one.n_values and asked.columns is None:
-            dropped.append(place)
-        else:
-            learnt[name] = one
+    table = text.to_arrow().cast(text_schema(shape.width))
+    pieces = [Piece(text.height, table)] if text.height else []
+    found = _assembly(opened, asked).gather(pieces)
+    learnt, dropped = _learnt(found, shape, asked)
     places = {name: str(place) for place, name in enumerate(shape.names) if name in learnt}
-    # what one column of dates leaves open, others that are written alike may settle
-    orders = orders_of(one.format for one in learnt.values())
-    for name in [name for name, one in learnt.items() if one.ambiguous]:
-        order = settled_order(learnt[name].ambiguous, orders)
-        if order is not None:
-            cells = text[places[name]].alias(name)
-            learnt[name] = learn_column(cells, Wish(), decimal=opened.decimal, day_first=order)
-    return Learning(learnt, places, tuple(dropped))
+    return Learning(learnt, places, dropped)
 
 
-def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
-    """Read all rows of a table and type its columns."""
-    began = time.perf_counter()
-    shape = opened.shape
-    chosen = asked.chosen(shape.names)
-    assembly = Assembly(shape, opened.dialect, opened.decimal, asked.wishes, chosen)
-    found = assembly.gather(opened.pieces(assembly.convert))
-    read = time.perf_counter()
+def text_schema(width: int) -> pa.Schema:
+    """Return the schema of tables of text, whose columns are called by their places."""
+    return pa.schema([(str(place), pa.string()) for place in range(width)])
+
+
+def _assembly(opened: Opened, asked: Asked) -> Assembly:
+    chosen = asked.chosen(opened.shape.names)
+    return Assembly(opened.shape, opened.dialect, opened.decimal, asked.wishes, chosen)
+
+
+def _learnt(
+    found: Mapping[str, Column], shape: Shape, asked: Asked
+) -> tuple[dict[str, Learnt], tuple[int, ...]]:
+    """Return what is learnt of each column, and the places of those without name and content."""
     learnt = {name: column.learn(None) for name, column in found.items()}
-    dropped = [
+    dropped = tuple(
         place
         for place, name in enumerate(shape.names)
         if not shape.found[place]
         and asked.columns is None
         and name in learnt
         and not learnt[name].n_values
-    ]
+    )
     for place in dropped:
         del learnt[shape.names[place]]
     # what one column of dates leaves open, others that are written alike may settle
@@ -120,25 +111,37 @@ def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
         order = settled_order(learnt[name].ambiguous, orders)
         if order is not None:
             learnt[name] = found[name].learn(order)
+    return learnt, dropped
+
+
+def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
+    """Read all rows of a table and type its columns."""
+    began = time.perf_counter()
+    shape = opened.shape
+    assembly = _assembly(opened, asked)
+    found = assembly.gather(opened.pieces(assembly.convert))
+    read = time.perf_counter()
+    learnt, dropped = _learnt(found, shape, asked)
     typed_at = time.perf_counter()
 
-    def finished(name: str) -> tuple[pl.Series, ColumnReport, int]:
+    def finished(name: str) -> tuple[pl.Series, ColumnReport, int, int]:
         column, one = found[name], learnt[name]
         values = column.apply(one.format)
         account = describe(values, one, column.cell, shape.found[shape.names.index(name)])
-        return values, account, reduced_bytes(values, account)
+        return values, account, column_bytes(values), reduced_bytes(values, account)
 
     with ThreadPoolExecutor(THREADS) as pool:
         made = dict(zip(learnt, pool.map(finished, learnt), strict=True))
-    columns = {name: account for name, (_, account, _) in made.items()}
-    frame = pl.DataFrame([made[name][0] for name in chosen if name in made])
-    after = sum(size for _, _, size in made.values())
+    columns = {name: account for name, (_, account, _, _) in made.items()}
+    frame = pl.DataFrame([made[name][0] for name in assembly.chosen if name in made])
+    before = sum(size for _, _, size, _ in made.values())
+    after = sum(size for _, _, _, size in made.values())
     opened.timings |= {
         "rows": read - began,
         "types": typed_at - read,
         "statistics": time.perf_counter() - typed_at,
     }
-    report = report_of(opened, columns, dropped, table_bytes(frame), after)
+    report = report_of(opened, columns, dropped, before, after)
     warn(asked.who, report, [name for name, one in learnt.items() if one.ambiguous])
     return frame, report
 

@@ -13,7 +13,7 @@ from tracer_sklearn._text import ColumnFormat, Kind, Learnt, apply_format
 from tracer_sklearn.exceptions import IngestionError, TracerError
 from tracer_sklearn.io._asked import Asked, asked
 from tracer_sklearn.io._columnar import read_columnar
-from tracer_sklearn.io._columns import describe, learn_column, reduced_bytes, table_bytes
+from tracer_sklearn.io._columns import column_bytes, describe, learn_column, reduced_bytes
 from tracer_sklearn.io._names import repeated_names, unique_names
 from tracer_sklearn.io._opening import open_table
 from tracer_sklearn.io._source import AnySource, Source, open_source
@@ -156,7 +156,7 @@ def _stored(source: Source, question: Asked) -> tuple[pl.DataFrame, IngestionRep
         values.append(made)
         columns[name] = describe(made, learnt, _first_cell(series), named[name])
     frame = pl.DataFrame(values)
-    before = table_bytes(frame)
+    before = sum(map(column_bytes, values))
     after = sum(reduced_bytes(series, columns[series.name]) for series in values)
     described = time.perf_counter()
     report = IngestionReport(
