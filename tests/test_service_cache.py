@@ -303,6 +303,16 @@ def test_a_forged_label_does_not_keep_an_erasure_from_its_work(tmp_path, forged)
     assert not list(cache.folder.iterdir())
 
 
+def test_a_result_without_frame_takes_the_frame_of_the_one_before_with_it(cache):
+    cache.put(KEY, RESULT)
+    cache.put(KEY, CachedResult('{"run_id":"02"}'))
+    if hasattr(cache, "folder"):
+        assert [path.suffix for path in cache.folder.iterdir()] == [".entry"]
+    else:
+        assert cache.client.get(cache._name(f"frame:{KEY}")) is None
+    assert cache.get(KEY).frame is None
+
+
 @pytest.mark.medium
 @pytest.mark.parametrize("label", ["no JSON", "[1, 2]", '["01", "2020-01-01", 7]', "[" * 99_999])
 def test_a_damaged_label_in_redis_does_not_keep_an_erasure_from_its_work(

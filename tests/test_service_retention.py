@@ -91,6 +91,33 @@ def dump(store):
         return "".join(str(connection.execute(sa.text(f"SELECT * FROM {t}")).all()) for t in tables)
 
 
+@pytest.mark.parametrize(
+    "kind", [{"outputs_days": 2}, {"personal_days": 2, "keep_columns": ("customer_id",)}]
+)
+def test_a_run_that_becomes_due_during_a_sweep_waits_for_the_next(kept, kind, monkeypatch):
+    store, _, cache, _ = kept
+    run(kept, "first", days_ago=3, **kind)
+    delete_runs = type(cache).delete_runs
+
+    def late(self, ids):
+        deleted = delete_runs(self, ids)
+        if ids:
+            monkeypatch.undo()
+            run(kept, "late", days_ago=3, **kind)
+        return deleted
+
+    monkeypatch.setattr(type(cache), "delete_runs", late)
+    sweep(*kept)
+    # what the cache holds of it nobody deleted: nothing may say so
+    assert in_cache(cache, "late")
+    assert store.get("late").principal == SECRET
+    assert store.get("late").pipeline_path is not None
+    sweep(*kept)
+    assert not in_cache(cache, "late")
+    late = store.get("late")
+    assert late.pipeline_path is None if "outputs_days" in kind else late.principal == "(erased)"
+
+
 def test_runs_stay_due_while_the_cache_does_not_delete(kept, tmp_path, monkeypatch):
     store, _, cache, _ = kept
     output = tmp_path / "old.parquet"

@@ -71,8 +71,9 @@ class RedisCache(ResultCache):
         label = json.dumps([run_id, now().isoformat(), size])
         with self.client.pipeline(transaction=True) as pipe:
             for kind, content in zip(_KINDS, (entry, frame), strict=True):
-                if content is not None:
-                    pipe.set(self._name(f"{kind}:{key}"), content)
+                name = self._name(f"{kind}:{key}")
+                # an earlier result of this key may have had a frame
+                pipe.delete(name) if content is None else pipe.set(name, content)
             pipe.zadd(self._name("used"), {key: now().timestamp()})
             pipe.hset(self._name("labels"), key, label)
             pipe.execute()

@@ -143,6 +143,8 @@ def _sweep_outputs(
     if cached is None:
         return 0, 0, ids, 0
     for state in _due(store, due):
+        if state.run_id not in ids:  # it ended just now: what is cached of it is still there
+            continue
         try:
             deleted, spared = _delete_outputs(store, folder, state, moment)
         except OSError:  # it stays due
@@ -195,12 +197,11 @@ def _sweep_personal(
 ) -> tuple[int, int, set[str], int]:
     personal = entries = 0
     due = and_(runs.c.personal_due_at <= moment, runs.c.personal_deleted_at.is_(None))
-    carrying = {s.run_id for s in _due(store, due) if s.config.get("keep_columns")}
+    carrying = {state.run_id for state in _due(store, due) if _carries(state)}
     cached = _uncached(caches, carrying)
-    if cached is not None:
-        carrying.clear()
+    freed = set() if cached is None else carrying
     for state in _due(store, due):
-        if state.run_id in carrying:
+        if _carries(state) and state.run_id not in freed:  # failed, or ended just now
             continue
         with audit.writing() as writer:
             of_run = runs.c.run_id == state.run_id
@@ -215,7 +216,12 @@ def _sweep_personal(
             )
             entries += writer.erase(run_id=state.run_id)
             personal += 1
-    return personal, entries, carrying, cached or 0
+    return personal, entries, carrying - freed, cached or 0
+
+
+def _carries(state: RunState) -> bool:
+    """Tell whether what is cached of a run has columns that may be personal."""
+    return bool(state.config.get("keep_columns"))
 
 
 def without_personal(state: RunState, *, keep_output: bool = False) -> RunState:
