@@ -267,3 +267,86 @@ def test_units_below_names_are_names(units):
     frame, _ = frame_of(f"Name;Betrag\n{units}\nA;1,5\nB;2,5\nC;3,5\nD;4,5\n")
     assert frame.columns[1] == f"Betrag {units.partition(';')[2]}"
     assert frame.height == 4
+
+
+@pytest.mark.parametrize("n_rows", [5, 30_000])
+@pytest.mark.parametrize("text", ['"So it was.', '"', '"Yes," he said, and "no', 'and then "no"'])
+def test_quotes_in_files_of_tabs_without_quoting_are_characters(text, n_rows):
+    rows = [f"{n}\tplain {n}\t{text if n % 9 == 3 else 'words'}" for n in range(n_rows)]
+    frame, report = frame_of("\n".join(["id\tname\tsaid", *rows, ""]))
+    assert frame.rows() == [
+        (n, f"plain {n}", text if n % 9 == 3 else "words") for n in range(n_rows)
+    ]
+    assert report.lines.continued == 0
+    with ts.iter_csv("\n".join(["id\tname\tsaid", *rows, ""]).encode(), as_="polars") as batches:
+        assert pl.concat(batches).equals(frame)
+
+
+def test_cells_of_several_lines_in_files_of_tabs_stay_whole():
+    rows = "".join(f'{n}\tx\t"one\ntwo\t{n}"\tlast\n' for n in range(200))
+    frame, report = frame_of(f"id\tname\tsaid\tend\n{rows}")
+    assert frame["said"].to_list() == [f"one\ntwo\t{n}" for n in range(200)]
+    assert report.lines.rows == report.lines.continued == 200
+
+
+def test_descriptions_of_a_file_by_key_and_value_are_no_header():
+    above = 'Title:,"Area, 1996"\nAbout:,"Area\n\nand people"\nYear:,"1996"\nUnits:,"See table"\n'
+    rows = "".join(f'"Place {n}","{n}.50","{n * n}","x{n}",\n' for n in range(20))
+    frame, report = frame_of(f'{above}=====\nTable\n     ,"Area","People","Code",\n\n{rows}')
+    assert frame.columns == ["column_1", "Area", "People", "Code"]
+    assert frame.height == 20
+    assert report.header_lines == [9]
+    assert report.lines.set_aside == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        (["0", "1", "2", "3"], "{0}.5,{1}.25,7,8"),
+        (["0", "1", "2", "time"], "{0}.5,{1}.25,7,2024-01-{0:02}"),
+        (["", "0"], "19{0:02},{1}"),
+        (["", "0", "1"], "a{0},{1},5"),
+        (["Museum", "2011", "2010"], "Place {0},not open,not open"),
+        (["x", "y"], "red{0},blue{1}"),
+    ],
+)
+def test_names_that_look_like_values(names, row):
+    rows = "".join(f"{row.format(n, n * n)}\n" for n in range(1, 21))
+    frame, report = frame_of(f"{','.join(names)}\n{rows}")
+    assert report.header_lines == [1]
+    assert frame.columns == [name or "column_1" for name in names]
+    assert frame.height == 20
+
+
+@pytest.mark.parametrize("first", ["0,1,2", "2,0,1", "0,1,5"])
+def test_rows_of_small_numbers_are_no_names(first):
+    frame, _ = frame_of(f"{first}\n1,2,0\n2,1,0\n0,2,1\n")
+    assert frame.height == 4
+
+
+def test_names_over_nothing_are_names():
+    assert frame_of("a,b,c,d,e,f\n,,,,,\n").frame.shape == (0, 6)
+    assert frame_of("y,n\n").frame.columns == ["y", "n"]
+    assert frame_of("t,f\n,NA\n").frame.shape == (1, 2)
+
+
+def test_a_code_that_is_called_like_its_column_does_not_hide_the_names():
+    countries = ["Angola,Africa,AO", "Indonesia,Asia,ID", "Benin,Africa,BJ", "India,Asia,IN"]
+    rows = "\n".join(f"{country}{n}" for n in range(9) for country in countries)
+    frame, _ = frame_of(f"Country,Group,ID\n{rows}\nIndonesia,Asia,ID\n")
+    assert frame.columns == ["Country", "Group", "ID"]
+
+
+def test_truth_values_of_programs_are_flags_also_alone():
+    frame, report = frame_of("id,paid,deleted,answer\n1,True,false,yes\n2,True,false,yes\n")
+    assert frame["paid"].to_list() == [True, True]
+    assert frame["deleted"].to_list() == [False, False]
+    assert report.columns["answer"].kind == "category"
+    later = ts.read_csv(b"id,paid,deleted,answer\n3,False,true,no\n", schema=report, as_="polars")
+    assert later.frame.row(0) == (3, False, True, "no")
+
+
+def test_zeros_that_are_a_slip_do_not_make_amounts_identifiers():
+    assert frame_of("n,x\n1,00\n2,0\n3,5000\n4,120\n").frame["x"].to_list() == [0, 0, 5000, 120]
+    assert frame_of("n,x\n1,00\n2,10\n3,20\n4,30\n").frame["x"].to_list()[0] == "00"
+    assert frame_of("n,x\n1,007\n2,0\n3,5000\n4,120\n").frame["x"].to_list()[0] == "007"

@@ -521,6 +521,23 @@ def test_an_undecidable_order_is_said_and_stays_text():
     assert apply_format(column(*cells), month_first).to_list()[0] == dt.datetime(2024, 1, 2)
 
 
+def test_beginnings_of_months_decide_the_order():
+    months = [(month, year) for year in (2019, 2020) for month in range(1, 13)]
+    american = learn_format(column(*(f"{month}/1/{year}" for month, year in months)))
+    assert american.format.formats == ("%m/%d/%Y",)
+    assert "the second number is 1 in all of 2 years" in american.why
+    european = learn_format(column(*(f"01.{month:02}.{year}" for month, year in months)))
+    assert european.format.formats == ("%d.%m.%Y",)
+    quarters = [f"{month}/1/{year}" for year in range(2015, 2021) for month in (1, 4, 7, 10)]
+    assert learn_format(column(*quarters)).format.formats == ("%m/%d/%Y",)
+    # the first days of January are as good
+    one_year = learn_format(column(*(f"{month}/1/2020" for month in range(1, 13))))
+    assert len(one_year.ambiguous) == 2
+    # the user's word counts more
+    asked = learn_format(column(*(f"{m}/1/{y}" for m, y in months)), day_first=True)
+    assert asked.format.formats == ("%d/%m/%Y",)
+
+
 def test_years_of_two_digits_at_an_end_that_nothing_decides_are_undecidable():
     learnt = learn_format(column("24-01-15", "24-02-16", "24-03-17"))
     assert {one.formats[0] for one in learnt.ambiguous} == {"%d-%m-%y", "%y-%m-%d"}
@@ -597,6 +614,20 @@ def test_numeric_sentinels_are_not_guessed():
 
 def test_na_among_codes_of_two_capitals_is_one_of_them():
     assert learnt_values("NA", "DE", "FR", "US", "-") == ["NA", "DE", "FR", "US", None]
+
+
+@pytest.mark.parametrize(
+    ("cells", "n_missing", "n_failures", "values"),
+    [
+        (["2024-01-31", "0000-00-00"], 1, 0, [dt.datetime(2024, 1, 31), None]),
+        (["5", "00/00/0000", "6"], 0, 1, [5, None, 6]),
+        (["abc", "00/00/0000"], 0, 0, ["abc", "00/00/0000"]),
+    ],
+)
+def test_a_date_of_zeros_is_missing_among_dates_only(cells, n_missing, n_failures, values):
+    learnt = learn_format(column(*cells))
+    assert (learnt.n_missing, learnt.n_failures) == (n_missing, n_failures)
+    assert apply_format(column(*cells), learnt.format).to_list() == values
 
 
 @given(st.lists(st.none() | st.text(max_size=12), max_size=12))

@@ -16,6 +16,8 @@ _SAMPLE = 2000
 _MAX_TEMPLATES = 12
 # the other order may occur in this share of the telling cells and count as a mistake
 _MAX_CONTRADICTION = 0.02
+# so many dates of which one number is 1 are beginnings of months
+_LEAST_BEGINNINGS = 12
 
 _TIME = re.compile(
     r"(?P<gap>[ T]|, )(?P<hour>[0-9]{1,2})(?P<mark>[:.h])[0-9]{2}"
@@ -345,7 +347,29 @@ def _choose_order(
         wanted = "dmy" if day_first else "mdy"
         if wanted in open_orders:
             return [wanted], f"{', '.join(why)}; {wanted} as was asked for"
+    if {*open_orders} == {"dmy", "mdy"}:
+        order, beginnings = _month_beginnings(values["text"].filter(fits[best]))
+        if order:
+            return [order], beginnings
     return open_orders, ", ".join(why)
+
+
+def _month_beginnings(text: pl.Series) -> tuple[str, str]:
+    """Return the order of dates of which one number is 1 throughout, and why; "" where it is not.
+
+    Such a number is the day: who notes the first of each month does so all year, while nobody
+    notes only days of January, and in several years none but the first twelve.
+    """
+    number = "^([0-9]+)[^0-9]+([0-9]+)[^0-9]+([0-9]+)"
+    parts = [text.str.extract(number, group).cast(pl.Int64) for group in (1, 2, 3)]
+    first, second, years = (part.n_unique() for part in parts)
+    at, months = (0, second) if first == 1 else (1, first)
+    if parts[at].n_unique() > 1 or parts[at][0] != 1 or months < 3 or years < 2:
+        return "", ""
+    if text.n_unique() < _LEAST_BEGINNINGS:
+        return "", ""
+    place = ("first", "second")[at]
+    return ("dmy", "mdy")[at], f"the {place} number is 1 in all of {years} years: it is the day"
 
 
 def _years_last(text: pl.Series) -> str:

@@ -24,6 +24,8 @@ _WORDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tr": (("evet", "e", "doğru"), ("hayır", "hayir", "h", "yanlış")),
 }
 _DIGITS = ("1", "0")
+# how programs write a truth value: one of them alone is one as well
+_OF_PROGRAMS = {"true", "false"}
 # pairs of letters that a column of categories is unlikely to hold; S and N may be south and north
 _LETTERS = ({"y", "n"}, {"t", "f"}, {"j", "n"})
 
@@ -49,7 +51,8 @@ def learn_flag(words: list[str], *, asked: bool) -> ColumnFormat | None:
             continue
         both = found & set(true) and found & set(false)
         letters = all(len(word) == 1 for word in found)
-        if asked or (both and (not letters or found in _LETTERS)):
+        told = (both and (not letters or found in _LETTERS)) or found <= _OF_PROGRAMS
+        if asked or told:
             return ColumnFormat("flag", true=(*true, _DIGITS[0]), false=(*false, _DIGITS[1]))
     return None
 

@@ -13,6 +13,7 @@ from tracer_sklearn._text.dates import SERIALS, directives, illegal_reason
 from tracer_sklearn._text.flags import distinct_words, learn_flag
 from tracer_sklearn._text.format import KINDS, ColumnFormat, Kind
 from tracer_sklearn._text.missing import (
+    MISSING_DATES,
     MISSING_WORDS,
     SPACES,
     WRAPPED,
@@ -150,6 +151,9 @@ def learn_counted(
         found = _found(words, kind, name, decimal, day_first)
     ambiguous = tuple(replace(one, missing=missing, wrapped=wrapped) for one in found.ambiguous)
     chosen = replace(found.format, missing=missing, wrapped=wrapped)
+    if chosen.kind not in ("date", "datetime") and bare["text"].is_in(MISSING_DATES).any():
+        # 00/00/0000 is no day among days, but something among other things
+        words = bare.filter(~_cells(bare, is_missing(nw.col("text"), chosen)))
     return _accounted(n_rows, words, chosen, found.why, ambiguous)
 
 

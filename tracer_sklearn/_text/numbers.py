@@ -354,7 +354,10 @@ _GROUPED_PHONE = rf"^\+[0-9]+(?:(?:{_GAP}[0-9]+)+|(?:\.[0-9]+){{2,}})$"
 
 def looks_like_ids(text: pl.Series) -> str:
     """Say why numbers must stay text, or return an empty string."""
-    if text.str.contains(f"^[-+]?0[0-9]+$|{_GROUPED_ZERO}").any():
+    padded = text.filter(text.str.contains(f"^[-+]?0[0-9]+$|{_GROUPED_ZERO}"))
+    # 00 among numbers of any length is a slip, among numbers of two digits a code
+    slips = padded.str.contains("^0+$").all() and text.str.len_chars().n_unique() > 2
+    if padded.len() and not slips:
         return "leading zeros"
     if text.str.contains(_PERIOD).all():
         return "periods of years"

@@ -25,7 +25,7 @@ _TAIL_LINES = 64
 # no number has so many digits, and some readers take minutes over one
 _MOST_DIGITS = 100_000
 _DIGITS = re.compile(rb"[0-9]{%d}" % _MOST_DIGITS)
-_LF = 10
+_TAB, _LF = 9, 10
 _NOTHING = memoryview(b"")
 # line feeds are counted so many bytes at a time, which stay in the cache
 _COUNTED_BYTES = 256 << 10
@@ -207,7 +207,10 @@ class Cutter:
             return ends
         quotes = np.flatnonzero(values == quote)
         if len(ends):
-            ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
+            closed = np.searchsorted(quotes, ends) % 2 == 0
+            if delimiter == _TAB and not closed.all() and self._has_quoted_tabs(values, quotes):
+                return None
+            ends = ends[closed]
         if not len(ends):
             return ends
         quotes = quotes[: np.searchsorted(quotes, ends[-1])]
@@ -219,6 +222,11 @@ class Cutter:
         after = values[closing + 1]
         well = (after == delimiter) | (after == _LF) | (after == quote)
         return ends if bool(good.all()) and bool(well.all()) else None
+
+    def _has_quoted_tabs(self, values: np.ndarray, quotes: np.ndarray) -> bool:
+        """Tell tabs within quotes, which may be those of whole rows: see `Lexer`."""
+        tabs = np.flatnonzero(values == _TAB)
+        return bool((np.searchsorted(quotes, tabs) % 2).any())
 
     def _clean(self, data: bytes, ends: np.ndarray, *, quoted: bool, last: bool) -> Iterator[Block]:
         self._check_rows(data, ends)

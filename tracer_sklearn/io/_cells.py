@@ -40,6 +40,7 @@ _FLAGS = frozenset(
         *("si", "sí", "sì", "não", "nao", "sim", "tak", "nie", "ano", "ne"),
     )
 )
+_INFINITE = {"inf", "infinity"}
 _YEAR = re.compile("(?:19|20)[0-9]{2}")
 
 # cells longer than this are prose
@@ -67,7 +68,10 @@ def look(cell: str) -> Look:
         if _TIME.fullmatch(text):
             return "date"
         return "text"
-    return "flag" if text.casefold() in _FLAGS else "text"
+    folded = text.casefold()
+    if folded in _FLAGS:
+        return "flag"
+    return "number" if folded.lstrip("+-") in _INFINITE else "text"
 
 
 def is_blank(cells: list[str]) -> bool:

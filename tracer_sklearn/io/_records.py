@@ -24,9 +24,9 @@ class Lexer:
     """Cuts lines into records; keeps a record that is still open between calls.
 
     A quote opens a cell only at its start, a doubled (or escaped) quote stands for itself, line
-    feeds inside quotes belong to the cell. Where text follows a closing quote of a cell that
-    spans lines, its opening quote was a stray one: it is taken as a character, and the lines are
-    cut again.
+    feeds inside quotes belong to the cell. An opening quote was a stray one where text follows
+    the closing quote of a cell that spans lines, or where a line within it has as many tabs as
+    its own: it is taken as a character, and the lines are cut again.
     """
 
     def __init__(self, dialect: Dialect, first_line: int = 1) -> None:
@@ -76,25 +76,37 @@ class Lexer:
                 self._start, self._lines, self._cells = self._line, [], []
             self._lines.append(line)
             self._line += 1
+            n_cells = len(self._cells)
             closed_well = self._cut(line)
-            if self._is_open:
-                continue
             n_lines = len(self._lines)
-            if not closed_well and 1 < n_lines <= _HEALABLE_LINES:
+            is_row = n_lines > 1 and self._is_row_in_quotes(line, len(self._cells) - n_cells)
+            if self._is_open and not is_row:
+                continue
+            if is_row or (not closed_well and 1 < n_lines <= _HEALABLE_LINES):
                 # a stray quote: its line stands alone, those below are cut anew
                 waiting += reversed(self._lines[1:])
                 yield Record(self._start, 1, self._lines[0].split(self.dialect.delimiter))
-                self._line = self._start + 1
+                self._line, self._is_open = self._start + 1, False
                 continue
             # a quoted nothing is a missing cell, a line of nothing is a blank line
             cells = [" "] if self._cells == [""] and line else self._cells
             yield Record(self._start, n_lines, cells)
 
+    def _is_row_in_quotes(self, line: str, n_ended: int) -> bool:
+        """Tell a line that is a row by itself, all of it within a cell that was opened above.
+
+        Files with tabs often have no quoting at all, and texts in them begin with quotes; but no
+        text has tabs.
+        """
+        is_within = n_ended == 0 or (n_ended == 1 and not self._is_open)
+        n_tabs = self._lines[0].count("\t") if self.dialect.delimiter == "\t" else 0
+        return is_within and n_tabs > 1 and line.count("\t") == n_tabs
+
     def _cut(self, line: str) -> bool:
         """Cut one more line of the current record; tell whether its quotes closed well."""
         delimiter, quote = self.dialect.delimiter, self.dialect.quote
         skips = self.dialect.skips_blanks
-        at, well = 0, True
+        at, well, opened = 0, True, -1
         if skips and delimiter == " " and not self._is_open:
             line = line.strip(" ")
         while True:
@@ -105,6 +117,7 @@ class Lexer:
                         start += 1
                 if line.startswith(quote, start):
                     self._is_open, self._parts, at = True, [], start + len(quote)
+                    opened = start
                 else:
                     end = line.find(delimiter, start if delimiter == " " else at)
                     self._cells.append(line[start : end if end >= 0 else None])
@@ -118,11 +131,14 @@ class Lexer:
             self._is_open = False
             following = line.find(delimiter, end)
             tail = line[end : following if following >= 0 else None]
+            cell = "".join(self._parts)
             if tail.strip(" \t"):
                 well = False
-            else:
-                tail = ""
-            self._cells.append("".join(self._parts) + tail)
+                # "So", he said: where the quotes hold nothing together, they belong to the text
+                loose = opened >= 0 and delimiter not in cell
+                cell = line[opened:end] + tail if loose else cell + tail
+            self._cells.append(cell)
+            opened = -1
             if following < 0:
                 return well
             at = following + len(delimiter)

@@ -19,6 +19,8 @@ _MOST_ROWS = 150
 _TYPED: tuple[Look, ...] = ("number", "date", "flag")
 # share of a column's cells that look alike before a stray one counts as a mistake
 _ALIKE = 0.75
+# in so many rows the first value of a column that repeats would repeat as well
+_TELLING_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def find_shape(
     # the first full record may be the header, or the first two
     double = len(body) > 2 and (_are_names_over_names(*body[:2]) or _are_units(*body[:2]))
     looks, filled = _columns(body[2 if double else 1 :] or body, width)
+    if len(body) == 1:  # "y" and "n" may be names
+        looks = tuple(None if seen == "flag" else seen for seen in looks)
     draft = Shape(width=width, looks=looks, filled=filled)
     if isinstance(header, int):
         start = next((i for i, r in enumerate(records) if r.line >= header), len(records))
@@ -222,7 +226,7 @@ def _find_header(
         if is_blank(record.cells) or is_rule(record.cells):
             continue
         verdict = _is_heading(record, draft, seen=bool(runs))
-        if verdict is None and not runs and _counts_columns(record, draft):
+        if verdict is None and not runs and _counts_columns(record, records[at + 1 :], draft):
             return at, [record]
         above = records[at - 1] if previous == at - 1 >= 0 else None
         below = records[at + 1 :]
@@ -238,7 +242,12 @@ def _find_header(
             break
         if verdict is None and _years_over_names(record, below, draft):
             verdict = True
-        if verdict is None and not runs and _describes_file(record, below, draft):
+        names_so_far = [records[i] for i in runs[-1]] if runs else []
+        if (
+            verdict is None
+            and all(_is_short(one, draft) for one in names_so_far)
+            and _describes_file(record, below, draft)
+        ):
             verdict = False
         if verdict and above is not None and _is_row_below_names(record, above, draft):
             verdict = None
@@ -305,13 +314,24 @@ def _is_row_below_names(record: Record, above: Record, draft: Shape) -> bool:
 
 
 def _describes_file(record: Record, below: Sequence[Record], draft: Shape) -> bool:
-    """Tell a line of another width than the table's that stands right above its names."""
-    return (
-        len(record.cells) != draft.width
-        and len(below) > 1
-        and len(below[0].cells) == draft.width
-        and bool(_is_heading(below[0], draft, seen=False))
-    )
+    """Tell a line of another width than the table's above its names, such as a key and its value.
+
+    The names stand right below it, or below further lines of a few cells.
+    """
+    if len(record.cells) == draft.width or len(below) < 2:
+        return False
+    if len(below[0].cells) == draft.width:
+        return bool(_is_heading(below[0], draft, seen=False))
+    if not _is_short(record, draft):
+        return False
+    wide = (row for row in below if abs(len(row.cells) - draft.width) <= 1)
+    names = next((row for row in wide if not is_blank(row.cells)), None)
+    return names is not None and bool(_is_heading(names, draft, seen=False))
+
+
+def _is_short(record: Record, draft: Shape) -> bool:
+    """Tell a record of one or two cells where the table has at least twice as many columns."""
+    return len(_stripped(record.cells)) <= 2 and draft.width > 3
 
 
 def _counts_years(
@@ -340,16 +360,39 @@ def _counts_years(
             return False
         if over[0] and len({*zip(_spread(over), years, strict=True)}) == len(over):
             return True
-    return all(step > 0 for step in steps) or all(step < 0 for step in steps)
+    return _are_in_turn([cells[at] for at in places])
 
 
-def _counts_columns(record: Record, draft: Shape) -> bool:
-    """Tell a record that counts the columns of numbers behind a name: 1, 2, 3, 4, as months are."""
-    places = _numbers(draft)
-    if len(places) < 4 or len(record.cells) != draft.width or 0 in places:
+def _counts_columns(record: Record, below: Sequence[Record], draft: Shape) -> bool:
+    """Tell a record that counts columns.
+
+    It counts those of numbers behind a name: 1, 2, 3, 4, as months are, or all of them from 0,
+    as pandas does where nobody named them, perhaps behind an index or before further names.
+    """
+    if len(record.cells) != draft.width:
         return False
-    counted = [record.cells[at].strip(SPACES).lstrip("0") for at in places]
-    return counted == [str(number) for number in range(1, len(places) + 1)]
+    cells = _clean_cells(record.cells)
+    places = _numbers(draft)
+    counted = [cells[at].lstrip("0") for at in places]
+    if len(places) >= 4 and 0 not in places and counted == _count(1, len(places)):
+        return True
+    rows = [_clean_cells(row.cells) for row in below if len(row.cells) == draft.width]
+    if not cells[0]:
+        return cells[1:] == _count(0, draft.width - 1) and all(row[0] for row in rows)
+    named = len(list(dropwhile(str.isdigit, cells)))
+    numbers = cells[: len(cells) - named]
+    # a row of data may hold 0, 1, 2 in this order, where others hold them in another one
+    others = {cell for row in rows for cell in row[: len(numbers)]} - {*numbers}
+    return (
+        len(numbers) > 2
+        and numbers == _count(0, len(numbers))
+        and bool(others)
+        and all(look(cell) == "text" for cell in cells[len(numbers) :])
+    )
+
+
+def _count(first: int, n: int) -> list[str]:
+    return [str(number) for number in range(first, first + n)]
 
 
 def _numbers(draft: Shape) -> list[int]:
@@ -464,20 +507,34 @@ def _first_row(records: Sequence[Record], draft: Shape) -> int:
 
 
 def _looks_named(records: Sequence[Record], start: int) -> bool:
-    """Tell a first record of names where all columns are text: no name comes again below it."""
-    names = [cell.strip(SPACES) for cell in records[start].cells]
+    """Tell a first record of names where all columns are text: no name comes again below it.
+
+    One may, as the country ID below "ID" does, where values of another column repeat but not its
+    first one.
+    """
+    names = _clean_cells(records[start].cells)
     below = [record.cells for record in records[start + 1 :] if not is_blank(record.cells)]
-    below = [cells for cells in below if not is_rule(cells)]
-    if any(name and look(name) != "text" for name in names):
+    below = [_clean_cells(cells) for cells in below if not is_rule(cells)]
+    typed = [name for name in names if look(name) in ("number", "date")]
+    if typed and not (len(typed) > 1 and all(map(is_year, typed)) and _are_in_turn(typed)):
         return False
     held = [name for name in names if name]
     if len(set(held)) < len(held) or len(held) < 0.5 * len(names):
         return not below
-    return not any(
-        at < len(row) and name and row[at].strip(SPACES) == name
-        for row in below
-        for at, name in enumerate(names)
+    columns = [[row[at] for row in below if at < len(row)] for at in range(len(names))]
+    again = [name in column for name, column in zip(names, columns, strict=True) if name]
+    if not any(again):
+        return True
+    others = [column for name, column in zip(names, columns, strict=True) if name not in column]
+    return sum(again) == 1 and any(
+        len(column) >= _TELLING_ROWS and len({*column}) <= 0.5 * len(column) for column in others
     )
+
+
+def _are_in_turn(years: Sequence[str]) -> bool:
+    steps = {int(later) > int(earlier) for earlier, later in pairwise(years)}
+    equal = len({*years}) < len(years)
+    return len(steps) == 1 and not equal
 
 
 def _has_row_names(head: Sequence[Record], rows: Sequence[Record], width: int) -> bool:
