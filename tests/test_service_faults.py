@@ -78,16 +78,14 @@ def _job(source: Path, folder: Path, **options: Any) -> Job:
 # ------------------------------------------------------------------------------ kills
 
 
-def _killed_at_random(
-    n: int, seed: int, source: Path, digest: str, folder: Path, longest: float
-) -> dict[str, int]:
-    """Kill the worker at random points, n times; count how the runs ended."""
+def _killed_at_random(n: int, seed: int, source: Path, digest: str, folder: Path) -> dict[str, int]:
+    """Kill the worker at random points of a run, n times; count how the runs ended."""
     rng = random.Random(seed)
     output = folder / "out" / "made.parquet"
     output.parent.mkdir()
     ends: dict[str, int] = {}
 
-    async def one(pipeline: DataPipeline) -> None:
+    async def begun(pipeline: DataPipeline) -> str:
         output.unlink(missing_ok=True)
         began = asyncio.Event()
         run_id = await pipeline.submit_file(
@@ -97,6 +95,16 @@ def _killed_at_random(
             on_event=lambda event: began.set() if event.stage else None,
         )
         await began.wait()
+        return run_id
+
+    async def duration(pipeline: DataPipeline) -> float:
+        run_id = await begun(pipeline)
+        start = time.monotonic()
+        await pipeline.wait(run_id, as_=None)
+        return time.monotonic() - start
+
+    async def one(pipeline: DataPipeline, longest: float) -> None:
+        run_id = await begun(pipeline)
         await asyncio.sleep(rng.uniform(0, longest))
         parts = pipeline._parts["parts"]
         for pid in parts.orchestrator.worker_pids:
@@ -117,8 +125,9 @@ def _killed_at_random(
         pipeline = DataPipeline(
             state_dir=folder / "state", max_concurrent_pipelines=1, cache_url=None
         )
+        longest = min([await duration(pipeline) for _ in range(3)])
         for _ in range(n):
-            await one(pipeline)
+            await one(pipeline, longest)
         assert (await pipeline.verify_audit()).ok
         await pipeline.close()
 
@@ -128,7 +137,7 @@ def _killed_at_random(
 
 @pytest.mark.medium
 def test_workers_killed_at_random_points(source: Path, expected: str, tmp_path: Path) -> None:
-    ends = _killed_at_random(3, 0, source, expected, tmp_path, 0.5)
+    ends = _killed_at_random(3, 0, source, expected, tmp_path)
     assert ends[RunStatus.COMPLETED] == 3  # each was tried again
 
 
@@ -136,7 +145,7 @@ def test_workers_killed_at_random_points(source: Path, expected: str, tmp_path: 
 def test_workers_killed_at_two_hundred_random_points(
     source: Path, expected: str, tmp_path: Path
 ) -> None:
-    ends = _killed_at_random(200, 1, source, expected, tmp_path, 0.6)
+    ends = _killed_at_random(200, 1, source, expected, tmp_path)
     assert ends[RunStatus.COMPLETED] == 200
     assert ends["again"] > 100
 
