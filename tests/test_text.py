@@ -521,6 +521,16 @@ def test_an_undecidable_order_is_said_and_stays_text():
     assert apply_format(column(*cells), month_first).to_list()[0] == dt.datetime(2024, 1, 2)
 
 
+def test_dates_with_points_that_nothing_else_decides_begin_with_the_day():
+    cells = column("01.02.2024", "03.04.2024 ", "10.10.2024")
+    learnt = learn_format(cells)
+    assert learnt.format.formats == ("%d.%m.%Y",)
+    assert learnt.why == "points between its numbers: the day comes first"
+    assert learn_format(column("01.13.2024", "03.04.2024")).format.formats == ("%m.%d.%Y",)
+    assert len(learn_format(column("01.13.2024", "13.01.2024")).ambiguous) == 2
+    assert learn_format(cells, day_first=False).format.formats == ("%m.%d.%Y",)
+
+
 def test_beginnings_of_months_decide_the_order():
     months = [(month, year) for year in (2019, 2020) for month in range(1, 13)]
     american = learn_format(column(*(f"{month}/1/{year}" for month, year in months)))

@@ -347,10 +347,13 @@ def _choose_order(
         wanted = "dmy" if day_first else "mdy"
         if wanted in open_orders:
             return [wanted], f"{', '.join(why)}; {wanted} as was asked for"
-    if {*open_orders} == {"dmy", "mdy"}:
-        order, beginnings = _month_beginnings(values["text"].filter(fits[best]))
+    if {*open_orders} == {"dmy", "mdy"} and (fits["dmy"] == fits["mdy"]).all():
+        text = values["text"].filter(fits["dmy"])
+        order, beginnings = _month_beginnings(text)
         if order:
             return [order], beginnings
+        if _are_dotted(text):
+            return ["dmy"], "points between its numbers: the day comes first"
     return open_orders, ", ".join(why)
 
 
@@ -370,6 +373,11 @@ def _month_beginnings(text: pl.Series) -> tuple[str, str]:
         return "", ""
     place = ("first", "second")[at]
     return ("dmy", "mdy")[at], f"the {place} number is 1 in all of {years} years: it is the day"
+
+
+def _are_dotted(text: pl.Series) -> bool:
+    """Tell dates such as 10.09.2024: no locale of the CLDR writes the month first with points."""
+    return bool(text.str.contains(r"^[0-9]{1,2}\.[0-9]{1,2}\.").all())
 
 
 def _years_last(text: pl.Series) -> str:
