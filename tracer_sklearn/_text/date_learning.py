@@ -27,6 +27,8 @@ _TIME = re.compile(
 # a number with a sign: no date begins with one
 _SIGNED = re.compile(r"[\W_]*[-+\u2212]")
 _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]+")
+# of times of day, shares and amounts
+_SIGNS_OF_OTHERS = re.compile("[:%$€£¥]")
 _CONNECTORS = {"de", "of", "del", "di"}
 _ALL_MONTH_WORDS = {word for language in MONTHS for word in words_of(language)}
 _NAME_WORD = re.compile(r"[^\W\d_]+")
@@ -248,7 +250,7 @@ def templates_of(text: str) -> tuple[list[str], str]:
         elif folded in _ALL_MONTH_WORDS and not word:
             word = folded
             shapes.append("b")
-        elif set(token) & {"%", ":"} or (token[0].isalpha() and folded not in _CONNECTORS):
+        elif _SIGNS_OF_OTHERS.search(token) or (token[0].isalpha() and folded not in _CONNECTORS):
             return [], ""  # 08:05:00 is a time of day, not the 8th of May
         else:
             shapes.append("")
