@@ -75,8 +75,8 @@ def plain_numbers(cells: pa.Array, decimal: str = "") -> Numbers | None:
         made = pc.cast(kept, pa.int64() if whole else pa.float64())
     except pa.ArrowInvalid:
         return None
-    ends = pc.min_max(made).as_py()
-    low, high = ends["min"], ends["max"]
+    held = (made.drop_null() if made.null_count else made).to_numpy()
+    low, high = held.min().item(), held.max().item()  # a tenth of the time of Arrow's
     if max(abs(low), abs(high)) >= _MOST:
         return None
     if whole and _digits_of(made, low, high) != len(data):
