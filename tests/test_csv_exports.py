@@ -282,11 +282,14 @@ def test_quotes_in_files_of_tabs_without_quoting_are_characters(text, n_rows):
         assert pl.concat(batches).equals(frame)
 
 
-def test_cells_of_several_lines_in_files_of_tabs_stay_whole():
-    rows = "".join(f'{n}\tx\t"one\ntwo\t{n}"\tlast\n' for n in range(200))
-    frame, report = frame_of(f"id\tname\tsaid\tend\n{rows}")
-    assert frame["said"].to_list() == [f"one\ntwo\t{n}" for n in range(200)]
-    assert report.lines.rows == report.lines.continued == 200
+@pytest.mark.parametrize("said", ["one\ntwo\t{}", "one\ntwo\tand\t{}", "a\n\t\t\n\t\t\n\t\t\n{}"])
+def test_cells_of_several_lines_in_files_of_tabs_stay_whole(said):
+    cells = [said.format(n) for n in range(200)]
+    rows = "".join(f'{n}\tx\t"{cell}"\tlast\n' for n, cell in enumerate(cells))
+    frame, report = frame_of(f"id\tname\tsaid\tend\n{rows}", schema={"said": "text"})
+    assert frame["said"].to_list() == cells
+    assert report.lines.rows == 200
+    assert report.lines.continued == 200 * said.count("\n")
 
 
 def test_descriptions_of_a_file_by_key_and_value_are_no_header():
@@ -350,3 +353,52 @@ def test_zeros_that_are_a_slip_do_not_make_amounts_identifiers():
     assert frame_of("n,x\n1,00\n2,0\n3,5000\n4,120\n").frame["x"].to_list() == [0, 0, 5000, 120]
     assert frame_of("n,x\n1,00\n2,10\n3,20\n4,30\n").frame["x"].to_list()[0] == "00"
     assert frame_of("n,x\n1,007\n2,0\n3,5000\n4,120\n").frame["x"].to_list()[0] == "007"
+
+
+BANK = (
+    'Description,,Summary Amt.\nBeginning balance,,"1,000.00"\nEnding balance,,"2,250.00"\n\n',
+    "Date,Description,Amount,Running Bal.",
+    '01/{0:02}/2024,PAYMENT,-{0}.00,"1,{0:03}.00"',
+)
+PADDED = (
+    "Account name: ,MyAccount,,,\nAccount balance: ,63.86,,,\n",
+    "Date,Transactions,Debits,Credits,Balance",
+    "2009-11-{0:02},Debit,18.75,,9{0:02}.74",
+)
+GERMAN = (
+    "Umsatzanzeige;Datei erstellt am: 30.01.2024\n\nIBAN;DE00 1234\nSaldo;1.234,56;EUR\n\n"
+    "Alle bereits gebuchten Umsätze, auch die von heute.\n\n",
+    "Buchung;Valuta;Auftraggeber;Text;Zweck;Saldo;Währung;Betrag",
+    "{0:02}.01.2024;{0:02}.01.2024;REWE;Lastschrift;Einkauf;1.234,56;EUR;-{0},34",
+)
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 5, 28])
+@pytest.mark.parametrize(("above", "names", "row"), [BANK, PADDED, GERMAN])
+def test_keys_and_values_above_a_table_of_any_length_are_no_part_of_it(above, names, row, n_rows):
+    rows = "".join(f"{row.format(n)}\n" for n in range(1, n_rows + 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ts.DataQualityWarning)  # day or month first
+        frame, report = frame_of(f"{above}{names}\n{rows}")
+    assert frame.columns == names.replace(";", ",").split(",")
+    assert frame.height == report.lines.rows == n_rows
+    assert report.lines.above + report.lines.blank == above.count("\n")
+
+
+@pytest.mark.parametrize("n_rows", [2, 28])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["turbine", "0.0", "0.5", "1.0", "1.5"],
+        ["day", "0", "1", "2", "3"],
+        ["Kunde", "1", "2", "3", "4", "Summe"],
+    ],
+)
+def test_numbers_in_equal_steps_are_names(names, n_rows):
+    rows = [[f"a{n}", *(n * at * at + 5 for at in range(1, len(names)))] for n in range(n_rows)]
+    text = "\n".join(",".join(map(str, row)) for row in [names, *rows, ""])
+    assert frame_of(text).frame.columns == names
+    # rows may be in equal steps as well
+    rows = [[f"a{n}", *(n + at + 6 for at in range(1, len(names)))] for n in range(n_rows)]
+    text = "\n".join(",".join(map(str, row)) for row in [*rows, ""])
+    assert frame_of(text).frame.height == n_rows

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -259,7 +260,8 @@ class Cutter:
             longest = self._check_lines(data[:cut])
             text = data[:cut].decode("utf-8", "replace")
             records = []
-            for record in self._lexer.feed(text):
+            cut_records = self._lexer.feed(text)
+            for record in chain(cut_records, self._lexer.finish()) if last else cut_records:
                 self._check_record(record, longest)
                 records.append(record)
             self._line = self._lexer.next_line

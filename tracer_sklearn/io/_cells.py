@@ -40,7 +40,6 @@ _FLAGS = frozenset(
         *("si", "sí", "sì", "não", "nao", "sim", "tak", "nie", "ano", "ne"),
     )
 )
-_INFINITE = {"inf", "infinity"}
 _YEAR = re.compile("(?:19|20)[0-9]{2}")
 
 # cells longer than this are prose
@@ -71,7 +70,7 @@ def look(cell: str) -> Look:
     folded = text.casefold()
     if folded in _FLAGS:
         return "flag"
-    return "number" if folded.lstrip("+-") in _INFINITE else "text"
+    return "number" if folded.lstrip("+-") == "inf" else "text"
 
 
 def is_blank(cells: list[str]) -> bool:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # a quote that is still open after so many lines was meant to be open
 _HEALABLE_LINES = 50
+# a quote that takes in so many rows was not meant to be open
+_TELLING_ROWS = 3
 
 
 class Record(NamedTuple):
@@ -25,8 +27,8 @@ class Lexer:
 
     A quote opens a cell only at its start, a doubled (or escaped) quote stands for itself, line
     feeds inside quotes belong to the cell. An opening quote was a stray one where text follows
-    the closing quote of a cell that spans lines, or where a line within it has as many tabs as
-    its own: it is taken as a character, and the lines are cut again.
+    the closing quote of a cell that spans lines, or where several lines within it have as many
+    tabs as its own: it is taken as a character, and the lines are cut again.
     """
 
     def __init__(self, dialect: Dialect, first_line: int = 1) -> None:
@@ -37,6 +39,7 @@ class Lexer:
         self._lines: list[str] = []
         self._cells: list[str] = []
         self._parts: list[str] = []
+        self._rows = 0
         self._is_open = False
 
     @property
@@ -68,21 +71,31 @@ class Lexer:
                 continue
             yield from self._one(line)
 
+    def finish(self) -> Iterator[Record]:
+        """Cut the lines of a quote that is open at the end of the file, where they are rows."""
+        while self._is_open and self._rows:
+            lines, self._is_open = self._lines, False
+            yield Record(self._start, 1, lines[0].split(self.dialect.delimiter))
+            self._line = self._start + 1
+            for line in lines[1:]:
+                yield from self._one(line)
+
     def _one(self, line: str) -> Iterator[Record]:
         waiting = [line]
         while waiting:
             line = waiting.pop()
             if not self._is_open:
-                self._start, self._lines, self._cells = self._line, [], []
+                self._start, self._lines, self._cells, self._rows = self._line, [], [], 0
             self._lines.append(line)
             self._line += 1
             n_cells = len(self._cells)
             closed_well = self._cut(line)
             n_lines = len(self._lines)
-            is_row = n_lines > 1 and self._is_row_in_quotes(line, len(self._cells) - n_cells)
-            if self._is_open and not is_row:
+            self._rows += n_lines > 1 and self._is_row(line, len(self._cells) - n_cells)
+            holds_rows = self._rows >= _TELLING_ROWS
+            if self._is_open and not holds_rows:
                 continue
-            if is_row or (not closed_well and 1 < n_lines <= _HEALABLE_LINES):
+            if holds_rows or (not closed_well and 1 < n_lines <= _HEALABLE_LINES):
                 # a stray quote: its line stands alone, those below are cut anew
                 waiting += reversed(self._lines[1:])
                 yield Record(self._start, 1, self._lines[0].split(self.dialect.delimiter))
@@ -92,15 +105,15 @@ class Lexer:
             cells = [" "] if self._cells == [""] and line else self._cells
             yield Record(self._start, n_lines, cells)
 
-    def _is_row_in_quotes(self, line: str, n_ended: int) -> bool:
+    def _is_row(self, line: str, n_ended: int) -> bool:
         """Tell a line that is a row by itself, all of it within a cell that was opened above.
 
-        Files with tabs often have no quoting at all, and texts in them begin with quotes; but no
-        text has tabs.
+        Files with tabs often have no quoting at all, and texts in them begin with quotes; but
+        texts of several lines hardly ever have as many tabs in them.
         """
-        is_within = n_ended == 0 or (n_ended == 1 and not self._is_open)
         n_tabs = self._lines[0].count("\t") if self.dialect.delimiter == "\t" else 0
-        return is_within and n_tabs > 1 and line.count("\t") == n_tabs
+        is_within = n_ended == 0 or (n_ended == 1 and not self._is_open)
+        return n_tabs > 1 and line.count("\t") == n_tabs and is_within and not line.isspace()
 
     def _cut(self, line: str) -> bool:
         """Cut one more line of the current record; tell whether its quotes closed well."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import dropwhile, pairwise, takewhile
 from typing import Literal
 
@@ -16,9 +16,14 @@ from tracer_sklearn.io._names import join_header, unique_names
 from tracer_sklearn.io._records import Record
 
 _MOST_ROWS = 150
+_PLAIN = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _TYPED: tuple[Look, ...] = ("number", "date", "flag")
 # share of a column's cells that look alike before a stray one counts as a mistake
 _ALIKE = 0.75
+# so many lines may stand above a table
+_MOST_ABOVE = 60
+# a key, its value and perhaps a unit
+_KEY_CELLS = 3
 # in so many rows the first value of a column that repeats would repeat as well
 _TELLING_ROWS = 20
 
@@ -93,9 +98,13 @@ def find_shape(
     if not rows:
         return Shape(width=0, before=len(records))
     rows = [record for record in rows if not is_rule(record.cells)] or rows
-    if header == "auto" and not wanted and (end := _end_of_first_table(records)):
-        records = records[:end]
-        rows = [record for record in rows if record.line <= records[-1].line]
+    if header == "auto" and not wanted:
+        if end := _end_of_first_table(records):
+            records = records[:end]
+            rows = [record for record in rows if record.line <= records[-1].line]
+        elif start := _end_of_preamble(records):
+            below = find_shape(records[start:], delimiter=delimiter)
+            return replace(below, before=below.before + start)
     width = _width(rows)
     body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
     # names may come again, as on printed pages; they tell nothing of the columns
@@ -169,6 +178,45 @@ def _end_of_first_table(records: Sequence[Record]) -> int:
         return 0
     looks, _ = _columns([record.cells for record in first[1:]], width)
     return end if any(looks[: len(others)]) else 0
+
+
+def _end_of_preamble(records: Sequence[Record]) -> int:
+    """Return where the names stand below lines of keys and values, or 0 where there are none.
+
+    However short the table is: each line above has a few cells, at most half as many as there are
+    names, and the row below them holds a number or a date. Without a blank line between, one of
+    the lines must have a key with a colon or a value that is no name, or they may be names over
+    names.
+    """
+    seen: list[list[str]] = []
+    for at, record in enumerate(records[:_MOST_ABOVE]):
+        if is_blank(record.cells) or is_rule(record.cells):
+            continue
+        names = _clean_cells(_stripped(record.cells))
+        if seen and len(names) > 2 and all(look(cell) == "text" for cell in names):
+            below = (row.cells for row in records[at + 1 :] if not is_blank(row.cells))
+            row = next((cells for cells in below if not is_rule(cells)), [])
+            if _is_row_of(row, record.cells):
+                apart = is_blank(records[at - 1].cells)
+                most = min(_KEY_CELLS, len(names) // 2)
+                narrow = all(sum(map(bool, line)) <= most for line in seen)
+                return at if narrow and (apart or any(map(_is_key, seen))) else 0
+        seen.append(names)
+    return 0
+
+
+def _is_row_of(row: Sequence[str], names: Sequence[str]) -> bool:
+    """Tell a row about as wide as names of text and half full, with a number or a date."""
+    looks = [look(cell) for cell in row]
+    held = len(looks) - looks.count("empty")
+    typed = looks.count("number") + looks.count("date")
+    return abs(len(row) - len(names)) <= 1 and 2 * held >= len(_stripped(names)) and typed > 0
+
+
+def _is_key(line: Sequence[str]) -> bool:
+    """Tell a key with its value from names that reach over others."""
+    told = [cell for cell in line[1:2] if look(cell) in ("number", "date") and not is_year(cell)]
+    return line[0].endswith(":") or (line[0] != "" and bool(told))
 
 
 def _stripped(cells: Sequence[str]) -> Sequence[str]:
@@ -366,8 +414,9 @@ def _counts_years(
 def _counts_columns(record: Record, below: Sequence[Record], draft: Shape) -> bool:
     """Tell a record that counts columns.
 
-    It counts those of numbers behind a name: 1, 2, 3, 4, as months are, or all of them from 0,
-    as pandas does where nobody named them, perhaps behind an index or before further names.
+    It counts those of numbers behind a name: 1, 2, 3, 4, as months are, or in equal steps that no
+    row has; or all of them from 0, as pandas does where nobody named them, perhaps behind an index
+    or before further names.
     """
     if len(record.cells) != draft.width:
         return False
@@ -383,12 +432,20 @@ def _counts_columns(record: Record, below: Sequence[Record], draft: Shape) -> bo
     numbers = cells[: len(cells) - named]
     # a row of data may hold 0, 1, 2 in this order, where others hold them in another one
     others = {cell for row in rows for cell in row[: len(numbers)]} - {*numbers}
-    return (
-        len(numbers) > 2
-        and numbers == _count(0, len(numbers))
-        and bool(others)
-        and all(look(cell) == "text" for cell in cells[len(numbers) :])
-    )
+    if len(numbers) > 2 and numbers == _count(0, len(numbers)) and others:
+        return all(look(cell) == "text" for cell in cells[len(numbers) :])
+    return _is_scale(cells) and not any(_is_scale(row) for row in rows)
+
+
+def _is_scale(cells: Sequence[str]) -> bool:
+    """Tell a name and numbers in equal steps, such as hours or speeds, perhaps before names."""
+    if look(cells[0]) != "text":
+        return False
+    numbers = list(takewhile(lambda cell: _PLAIN.fullmatch(cell), cells[1:]))
+    if len(numbers) < 3 or any(look(cell) != "text" for cell in cells[1 + len(numbers) :]):
+        return False
+    steps = {round(float(later) - float(one), 9) for one, later in pairwise(numbers)}
+    return len(steps) == 1 and steps.pop() > 0
 
 
 def _count(first: int, n: int) -> list[str]:
