@@ -402,3 +402,24 @@ def test_numbers_in_equal_steps_are_names(names, n_rows):
     rows = [[f"a{n}", *(n + at + 6 for at in range(1, len(names)))] for n in range(n_rows)]
     text = "\n".join(",".join(map(str, row)) for row in [*rows, ""])
     assert frame_of(text).frame.height == n_rows
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 40])
+def test_titles_of_one_word_stand_above_wide_tables_of_any_length(n_rows):
+    names = ["Számla", "Típus", "Összeg", "Devizanem", "Közlemény", "Értéknap"]
+    rows = "".join(f"101-{n};Átvezetés;40000;HUF;x{n};2018.03.29.\n" for n in range(n_rows))
+    above = "Számlatörténet\nIdőszak: 2018.02.28-2018.03.31\nIdőpont: 2018.03.31 09:57\n"
+    frame, _ = frame_of(f"{above}{';'.join(names)}\n{rows}")
+    assert frame.columns == names
+    assert frame.height == n_rows
+
+
+def test_comments_below_names_are_no_names():
+    comments = "#\n# Note : with permission of the author\n# of the list\n"
+    with pytest.warns(ts.DataQualityWarning, match="lines could not be used as rows"):
+        frame, report = frame_of(f"NAME,CODE,X\n{comments}Adindan,4201,5\nAfgooye,4205,15\n")
+    assert frame.columns == ["NAME", "CODE", "X"]
+    assert frame["CODE"].to_list() == [4201, 4205]
+    assert report.lines.set_aside == 3
+    frame, _ = frame_of("#chrom,start\nchr1,5\nchr2,7\n")
+    assert frame.columns == ["#chrom", "start"]

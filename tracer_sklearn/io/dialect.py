@@ -23,6 +23,8 @@ __all__ = [
 DELIMITERS = (",", ";", "\t", "|", " ")
 # rows that decide; more would not change the answer
 _MOST_ROWS = 200
+# two lines of more cells than this agree in their number because they are rows
+_WIDE = 4
 # what separates the cells of a file of one column: nothing that is there
 _UNUSED = ("\t", ";", "|", "\x1f")
 _OTHERS = re.compile(r"[;\t|]")
@@ -220,7 +222,8 @@ def _is_one_column(sample: str, rows: list[list[str]], mark: str) -> bool:
     width, most = Counter(map(len, wide)).most_common(1)[0]
     same = [row for row in wide if len(row) == width]
     loose = mark == "," and _blanks_follow("\n".join(lines[1:]), mark, '"')
-    if width > 2 and (most == len(body) or (most > share and not loose)):
+    telling = most > share or (width > _WIDE and most > 1)
+    if width > 2 and (most == len(body) or (telling and not loose)):
         return False
     # the first of them may hold names
     typed = [
