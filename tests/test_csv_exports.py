@@ -423,3 +423,23 @@ def test_comments_below_names_are_no_names():
     assert report.lines.set_aside == 3
     frame, _ = frame_of("#chrom,start\nchr1,5\nchr2,7\n")
     assert frame.columns == ["#chrom", "start"]
+
+
+@pytest.mark.parametrize("kind", HEADERS)
+def test_a_second_month_with_names_in_several_rows_is_read_as_the_first(kind):
+    rows = "".join(f"R{n},{n},{2 * n},{3 * n},{4 * n}\n" for n in range(1, 9))
+    frame, report = frame_of("Sales\n\n" + HEADERS[kind] + rows)
+    again = frame_of("Sales\n\n" + HEADERS[kind] + "R9,9,18,27,36\n", schema=report)
+    assert again.frame.columns == frame.columns
+    assert again.frame.row(0) == ("R9", 9, 18, 27, 36)
+    some = frame_of("Sales\n\n" + HEADERS[kind] + rows, schema={"2024 Q2": "text"})
+    assert some.frame.columns == frame.columns
+    assert some.frame["2024 Q2"].to_list()[0] == "4"
+
+
+def test_a_nameless_column_of_missing_marks_is_left_out_in_batches_too():
+    rows = "".join(f"{n},*,x{n}\n" for n in range(9))
+    frame, report = frame_of(f"n,,word\n{rows}")
+    assert report.dropped_columns == [2]
+    with ts.iter_csv(f"n,,word\n{rows}".encode(), rows=2, as_="polars") as batches:
+        assert pl.concat(batches).equals(frame)

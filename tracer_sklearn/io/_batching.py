@@ -11,10 +11,9 @@ import polars as pl
 import pyarrow as pa
 
 from tracer_sklearn._text import apply_format
-from tracer_sklearn._text.missing import SPACES
 from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._asked import Asked
-from tracer_sklearn.io._columns import describe, recounted, widened
+from tracer_sklearn.io._columns import describe, holds_nothing, recounted, widened
 from tracer_sklearn.io._opening import open_table
 from tracer_sklearn.io._rows import Piece
 from tracer_sklearn.io._source import AnySource, Source, open_source
@@ -162,7 +161,7 @@ class CsvBatches:
 
     def _typed(self, text: pl.DataFrame, learning: Learning) -> pl.DataFrame:
         for at in learning.dropped:
-            if not (text[str(at)].str.strip_chars(SPACES) == "").all():
+            if not holds_nothing(text[str(at)]):
                 raise IngestionError.from_reason(
                     self._source.name,
                     f"column {at + 1} has no name and no content in the first rows, but a cell "

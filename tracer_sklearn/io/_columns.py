@@ -15,6 +15,7 @@ from tracer_sklearn._text import (
     ColumnFormat,
     Learnt,
     account_for,
+    is_missing,
     learn_format,
     mask,
 )
@@ -122,6 +123,13 @@ def _ends(values: pl.Series) -> tuple[int | float | str | None, int | float | st
     if not (values.dtype.is_numeric() or values.dtype.is_temporal()):
         return None, None
     return _plain(values.min()), _plain(values.max())
+
+
+def holds_nothing(text: pl.Series) -> bool:
+    """Tell a column of text of which all cells are missing."""
+    cells = nw.from_native(text.alias("text").to_frame())
+    told = cells.select(missing=is_missing(nw.col("text"), ColumnFormat("text")).all())
+    return bool(told.to_native().item())
 
 
 def _plain(value: object) -> int | float | str | None:

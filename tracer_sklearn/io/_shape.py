@@ -98,7 +98,12 @@ def find_shape(
     if not rows:
         return Shape(width=0, before=len(records))
     rows = [record for record in rows if not is_rule(record.cells)] or rows
-    if header == "auto" and not wanted:
+    if header == "auto" and wanted:
+        # names may take several rows, or stand below a preamble
+        unasked = find_shape(records, delimiter=delimiter)
+        if {*map(_folded, wanted)} <= {*map(_folded, unasked.names)}:
+            return unasked
+    elif header == "auto":
         if end := _end_of_first_table(records):
             records = records[:end]
             rows = [record for record in rows if record.line <= records[-1].line]
