@@ -24,6 +24,7 @@ from tracer_sklearn._text.months import MONTHS
 from tracer_sklearn._text.numbers import (
     NO_AMOUNT,
     STYLES,
+    adjoining_codes,
     choose_marks,
     fitting,
     is_whole,
@@ -369,7 +370,7 @@ def _learn_number(words: pl.DataFrame, decimal: str | None) -> Learnt | str:
     if style is None:
         return "amounts in several currencies"
     format, why = style
-    ids = looks_like_ids(words["text"])
+    ids = looks_like_ids(words["text"]) or adjoining_codes(words, format)
     if ids:
         return f"identifiers: {ids}"
     if not _accept(words, format):

@@ -13,12 +13,12 @@ from tracer_sklearn._text.missing import any_of, escape
 _DOLLARS = ("$", "US$", "USD", "$US", "U$S")
 _CURRENCIES: tuple[tuple[str, ...], ...] = (
     _DOLLARS,
-    ("€", "EUR", "Euro", "Euros"),
+    ("€", "EUR", "Euro", "Euros", "euro", "euros", "EURO"),
     ("£", "GBP", "£GB"),
     ("CHF", "Fr", "Fr.", "SFr", "SFr.", "sFr."),
     ("¥", "￥", "JPY", "円"),
     ("CNY", "RMB", "元", "CN¥"),
-    ("₹", "INR", "Rs", "Rs.", "₨"),
+    ("₹", "INR", "Rs", "Rs.", "RS.", "₨"),
     ("R$", "BRL"),
     ("A$", "AU$", "AUD"),
     ("C$", "CA$", "CAD"),
@@ -26,7 +26,7 @@ _CURRENCIES: tuple[tuple[str, ...], ...] = (
     ("HK$", "HKD"),
     ("S$", "SGD"),
     ("MX$", "MXN"),
-    ("kr", "kr.", "SEK", "NOK", "DKK"),
+    ("kr", "kr.", "Kr", "Kr.", "SEK", "NOK", "DKK"),
     ("zł", "zl", "PLN"),
     ("Kč", "Kc", "CZK"),
     ("Ft", "HUF"),
@@ -121,8 +121,9 @@ def number_pattern(format: ColumnFormat) -> str:
         integer = f"(?:[1-9][0-9]{{0,2}}(?:{mark}{group}){more}{mark}[0-9]{{3}}|{integer})"
     before, after = "", ""
     if format.currency:
-        before = f"(?:{any_of(format.currency)})?{_GAP}*"
-        after = f"{_GAP}*(?:{any_of(format.currency)})?"
+        apart, adjacent = any_of(format.currency), _adjacent(format.currency)
+        before = f"(?:(?:{apart}){_GAP}+|{adjacent})?"
+        after = f"(?:{_GAP}+(?:{apart})|{adjacent})?"
     if format.scales:
         after = f"{_GAP}*(?:{any_of(word for word, _ in format.scales)})?{after}"
     if format.percent:
@@ -134,6 +135,29 @@ def number_pattern(format: ColumnFormat) -> str:
     trailing = f"{before}{closed}{after}{_GAP}*{_MINUS}"
     bracketed = f"{before}\\({_GAP}*{before}{number}{after}{_GAP}*\\){after}"
     return f"^(?i:{signed}|{trailing}|{bracketed})$"
+
+
+def _adjacent(currency: tuple[str, ...]) -> str:
+    """Return the pattern of a currency that stands directly at the digits.
+
+    FR10 is a region and no amount in francs, but Fr10 is one: units count as they are written.
+    """
+    units = [word for word in currency if _is_unit(word)]
+    others = any_of(word for word in currency if not _is_unit(word))
+    if not units:
+        return f"(?:{others})"
+    exact = f"(?-i:{any_of(units)})"
+    return f"(?:{others}|{exact})" if others else exact
+
+
+def _is_unit(word: str) -> bool:
+    """Tell a currency of letters that is no code of capitals: Rs and kr, but neither USD nor $."""
+    return word.rstrip(".").isalpha() and word.upper() != word.lower() and not word.isupper()
+
+
+def _is_code(word: str) -> bool:
+    """Tell a currency of capital letters: USD and TL, but neither R$ nor 円."""
+    return word.rstrip(".").isalpha() and word.isupper()
 
 
 def _integer(digits: int | None, *, padded: bool) -> str:
@@ -341,6 +365,33 @@ def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
     kept = text.str.replace_all(f"(?i:{any_of(format.currency)})", "") if format.currency else text
     whole = fitting(text, replace(format, kind="count"))
     return bool((whole & ~kept.str.contains(f"{mark}|[eE]")).all())
+
+
+def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
+    """Say why amounts such as USD101 may be codes, or return an empty string.
+
+    A column of amounts shows decimals or grouped thousands somewhere, or a blank or a symbol
+    at most numbers.
+    """
+    codes = any_of(word for word in format.currency if _is_code(word))
+    letters = any_of(word for word in format.currency if _is_code(word) or _is_unit(word))
+    text = words["text"]
+    if not letters:
+        return ""
+    if text.str.contains(f"^[^0-9]*(?i:{letters})[-+−(]?0[0-9]").any():
+        return "leading zeros"
+    if text.str.contains(f"^[^0-9]*(?i:{letters})[-+−(]?[0-9]{{{_WHOLE_DIGITS + 1},}}").any():
+        return f"whole numbers of more than {_WHOLE_DIGITS} digits"
+    adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]|[0-9)](?i:{codes})$")
+    if not codes or not adjoining.any():
+        return ""
+    amounts = text.filter(fitting(text, format))
+    if format.thousands or amounts.str.contains(f"[0-9]{_MARKS[format.decimal]}").any():
+        return ""
+    named = text.str.contains(f"(?i:{any_of(format.currency)})")
+    if words["rows"].filter(adjoining).sum() < words["rows"].filter(named & ~adjoining).sum():
+        return ""
+    return "letters directly at digits, and no cell shows decimals or thousands"
 
 
 # no measurements of one column lie further apart
