@@ -62,6 +62,7 @@ _SCALES = (
 _POWER_OF = dict(_SCALES)
 # alone in a column these may as well be metres, minutes or bytes
 _DOUBTFUL_SCALES = {"m", "b", "mm"}
+_LETTERS = {word for word, _ in _SCALES if len(word) == 1}
 
 STYLES = (
     *((".", ""), (",", ""), (".", ","), (",", ".")),
@@ -253,14 +254,18 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
     percent = values.filter(pl.col("text").str.contains("%", literal=True))["rows"].sum()
     currencies: dict[tuple[str, ...], int] = {}
     scales: dict[str, int] = {}
+    letters_alone = True
     for token, rows in tokens.iter_rows():
         currency, scale = _split_token(token)
         if currency:
             currencies[currency] = currencies.get(currency, 0) + rows
         if scale:
             scales[scale] = scales.get(scale, 0) + rows
+            letters_alone &= scale in _LETTERS and not currency
     if len(currencies) > 1:
         return None
+    if letters_alone and not _scale_amounts(values["text"]):
+        scales = {}
     found = ColumnFormat("number", padded=True)
     why = []
     if currencies:
@@ -276,6 +281,15 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
         found = replace(found, percent=True)
         why.append(f"percent signs in {percent} rows")
     return found, ", ".join(why)
+
+
+def _scale_amounts(text: pl.Series) -> bool:
+    """Tell letters that scale numbers, 141.93K, from those of the house numbers 5, 7B and 9K."""
+    letters = any_of(_LETTERS)
+    if text.str.contains(f"[0-9][.,][0-9]+{_GAP}*(?i:{letters})(?:$|[^a-zA-Z0-9])").any():
+        return True
+    zero = "^[-+−]?0(?:[.,]0*)?$"
+    return bool(text.str.contains(f"[0-9]{_GAP}*(?i:{letters})(?:$|[^a-zA-Z0-9])|{zero}").all())
 
 
 def _split_token(token: str) -> tuple[tuple[str, ...] | None, str]:
