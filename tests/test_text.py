@@ -388,18 +388,66 @@ def test_a_name_speaks_of_time_in_whole_words_only(name):
         *("date", "OrderDate", "order date", "ORDER_DATE", "orderdate", "timestamp", "createdAt"),
         *(
             "updated_at",
-            "event_ts",
             "Bestelldatum",
             "datum",
             "fecha_alta",
             "load-dt",
             "last_update",
         ),
-        *("date_2", "eventTS", "ts", "birthdate", "last modified", "event_ts_utc"),
+        *("date_2", "birthdate", "last modified", "start_datetime", "date time"),
     ],
 )
 def test_a_name_that_speaks_of_time_is_heard(name):
     assert learn_format(column("45000", "45001", name=name)).format.kind == "date"
+    assert learn_format(column("1700000000", name=name)).format.formats == ("epoch_s",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("time", "Times", "ts", "eventTS", "event_ts_utc", "event time", "logintime"),
+        *("days to date", "days since last update", "elapsed time", "Tage seit Datum"),
+    ],
+)
+def test_days_are_counted_only_where_the_name_speaks_of_dates(name):
+    for cells in (["45000", "45001"], ["45000.5", "45001"]):
+        assert learn_format(column(*cells, name=name)).format.kind in ("count", "number")
+        assert learn_format(column(*cells, name=name), kind="date").format.formats == ("excel",)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["2024010100", "2024010123"], [(2024, 1, 1), (2024, 1, 1, 23)]),
+        (["202401010059", "202401012359"], [(2024, 1, 1, 0, 59), (2024, 1, 1, 23, 59)]),
+        (["19991231235959"], [(1999, 12, 31, 23, 59, 59)]),
+    ],
+)
+def test_digits_are_hours_and_minutes_where_the_name_speaks_of_time(cells, expected):
+    learnt = learn_format(column(*cells, name="MESS_DATUM"))
+    wanted = [dt.datetime(*moment) for moment in expected]
+    assert (learnt.format.kind, learnt.n_failures) == ("datetime", 0)
+    assert apply_format(column(*cells), learnt.format).to_list() == wanted
+    assert on_duckdb(column(*cells), learnt.format) == wanted
+    assert format_from(learnt.format.formats[0]) == learnt.format
+    if len(cells) > 1:  # invoices, counted by day
+        assert learn_format(column(*cells, name="Beleg")).format.kind == "count"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2401051530", "2401051600"],
+        ["1501051530", "1501051600"],
+        ["2024010199", "2024010100"],
+        ["2100000000", "1700000000"],
+        ["2100000000000", "1700000000000"],
+    ],
+)
+def test_numbers_after_2033_are_no_epochs_unless_dates_were_asked_for(cells):
+    assert learn_format(column(*cells, name="date")).format.kind == "count"
+    asked = learn_format(column(*cells, name="date"), kind="datetime")
+    assert asked.format.formats[0].startswith("epoch")
 
 
 @pytest.mark.parametrize("cells", [["1999.10", "2001.05"], ["12.2024", "10.2019"]])

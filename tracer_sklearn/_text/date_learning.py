@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from tracer_sklearn._text.dates import date_pattern
+from tracer_sklearn._text.dates import date_pattern, is_timed
 from tracer_sklearn._text.format import ColumnFormat, Kind
 from tracer_sklearn._text.months import ENGLISH, MONTHS, language_of, words_of
 
@@ -50,6 +50,13 @@ _OF_CLOCKS = {
     *("time", "times", "hour", "zeit", "uhrzeit", "heure", "hora", "ora", "orario", "tijd", "tid"),
     *("klockslag", "klokkeslæt", "klokkeslett", "aika", "kellonaika", "godzina", "czas", "čas"),
 }
+_OF_DURATIONS = {
+    *("elapsed", "duration", "since", "until", "till", "days", "weeks", "months", "years"),
+    *("hours", "minutes", "seconds", "tage", "stunden", "minuten", "sekunden", "dauer", "seit"),
+}
+# dates that are numbers, and those of them that may be a day with a number behind it
+_OF_DIGITS = ("%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H", "%m.%Y", "%Y.%m")
+_PERHAPS_COUNTED = {"%Y%m%d%H%M", "%Y%m%d%H"}
 # 14.30.59, of which the 8th of May 2000 may be written in the same way
 _DOTTED_CLOCK = r"^(?:[01]?[0-9]|2[0-3])\.[0-5][0-9]\.([0-5][0-9])$"
 _OF_MONTHS = {"month", "months", "monat", "monate", "maand", "mois", "mes", "period", "periode"}
@@ -71,6 +78,25 @@ def speaks_of_time(name: str) -> bool:
     short = words[-1] in _SHORT_OF_TIME or bool(_SHORT_OF_TIME & {*words[1:]})
     last_update = words[-2:] == ["last", "update"]
     return short or last_update or any(_OF_TIME.fullmatch(word) for word in words)
+
+
+def speaks_of_days(name: str) -> bool:
+    """Tell whether a name that speaks of time can stand over days, as Excel counts them.
+
+    Examples
+    --------
+    >>> [speaks_of_days(name) for name in ("order_date", "createdAt", "time", "days to date")]
+    [True, True, False, False]
+    """
+    words = _words_of(name)
+    if _OF_DURATIONS & {*words}:
+        return False
+    return speaks_of_time(" ".join(word for word in words if not _is_clock(word)))
+
+
+def _is_clock(word: str) -> bool:
+    clock = word in _OF_CLOCKS or word == "ts" or word.endswith(("time", "times"))
+    return clock and not word.endswith(("datetime", "datetimes"))
 
 
 def speaks_of_clocks(name: str) -> bool:
@@ -152,7 +178,7 @@ def _learn_numeric(values: pl.DataFrame, *, name: str, asked: bool) -> Dates | N
     digits = text.filter(text.str.contains(r"^[0-9]+(?:\.[0-9]+)?$"))
     if digits.len() < text.len() and not asked:
         return None
-    for template in ("%Y%m%d", "%Y%m%d%H%M%S", "%m.%Y", "%Y.%m"):
+    for template in _OF_DIGITS:
         fit = digits.str.contains(date_pattern(template)) & digits.str.contains(
             r"^(?:0[1-9]|1[0-2])\.(?:19|20)[0-9]{2}$" if template == "%m.%Y" else "^(?:19|20)"
         )
@@ -162,24 +188,32 @@ def _learn_numeric(values: pl.DataFrame, *, name: str, asked: bool) -> Dates | N
         decimals = "." in template and not digits.str.contains(r"^0[0-9]").any()
         if decimals and not (likely or _OF_MONTHS & {*_words_of(name)}):
             continue
+        # 2024010101 is the first invoice of a day where no name speaks of time
+        if template in _PERHAPS_COUNTED and not likely:
+            continue
         # a few of eight digits may look like dates by chance (seven in a thousand do)
         if digits.len() and fit.all() and (likely or digits.len() > 1):
-            kind: Kind = "datetime" if "%H" in template else "date"
+            kind: Kind = "datetime" if is_timed(template) else "date"
             return Dates((ColumnFormat(kind, formats=(template,)),), "every number is a date")
     if not likely or not digits.len():
         return None
     numbers = digits.cast(pl.Float64)
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
-    # the years 2000 to 2050 where it is guessed, 1970 to 2200 where dates were asked for
+    if not asked and digits.str.contains(date_pattern("%y%m%d%H%M")).all():
+        return None  # 1501051530 may be half past three on a day of 2015
+    # the years 2000 to 2033 where it is guessed, 1970 to 2200 where dates were asked for: what
+    # comes after 2.0e9 are mostly dates such as 2024010100
     spans = {
-        "epoch_s": (0.9466848e9, 2.5245e9, 0.0, 7.258e9),
-        "epoch_ms": (0.9466848e12, 2.5245e12, 1e11, 7.258e12),
+        "epoch_s": (0.9466848e9, 2.0e9, 0.0, 7.258e9),
+        "epoch_ms": (0.9466848e12, 2.0e12, 1e11, 7.258e12),
         "excel": (36_526.0, 54_789.0, 61.0, 109_575.0),
     }
     for unit in ("epoch_ms", "excel", "epoch_s"):
         first, last, asked_first, asked_last = spans[unit]
         if asked:
             first, last = asked_first, asked_last
+        elif unit == "excel" and not speaks_of_days(name):
+            continue
         if first <= low and high <= last:
             whole_days = unit == "excel" and bool((numbers == numbers.floor()).all())
             kind = "date" if whole_days else "datetime"
@@ -407,7 +441,7 @@ def _finished(base: ColumnFormat, fits: dict[str, pl.Series], rows: pl.Series) -
             break
         kept.append(best)
         left &= ~pending.pop(best)
-    timed = any("%M" in template for template in kept)
+    timed = any(map(is_timed, kept))
     return replace(
         base,
         kind="datetime" if timed else "date",

@@ -28,6 +28,8 @@ _SERIAL_RANGE = {
 
 _MILLISECONDS = {"epoch_s": 1000.0, "epoch_ms": 1.0, "excel": 86_400_000.0}
 
+# 2024010100, as weather services write the hours of measurements
+_FULL_HOURS = "%Y%m%d%H"
 _DIRECTIVE = re.compile(r"%[A-Za-z]")
 _LEAP_TENS = "0[48]|[2468][048]|[13579][26]"
 _YEAR = {"%Y": "[1-9][0-9]{3}", "%y": "[0-9]{2}"}
@@ -61,6 +63,11 @@ def directives(template: str) -> list[str]:
     return _DIRECTIVE.findall(template)
 
 
+def is_timed(template: str) -> bool:
+    """Tell whether a date format has a time of day."""
+    return "%H" in template or "%I" in template
+
+
 def illegal_reason(template: str) -> str:
     """Say why a date format cannot be used, or return an empty string."""
     if template in SERIALS:
@@ -74,7 +81,7 @@ def illegal_reason(template: str) -> str:
     years, months = {"%Y", "%y"} & {*found}, {"%m", "%b", "%B"} & {*found}
     if len(years) != 1 or len(months) != 1:
         return "it needs one year and one month"
-    if ("%H" in found or "%I" in found) != ("%M" in found):
+    if is_timed(template) != ("%M" in found) and template != _FULL_HOURS:
         return "hours and minutes go together"
     if ("%I" in found) != ("%p" in found) or {"%H", "%I"} <= {*found}:
         return "%I goes with %p, %H alone"
@@ -178,6 +185,8 @@ def _moment(text: nw.Expr, template: str, format: ColumnFormat, *, sql: bool) ->
         text = nw.when(hours_only).then(nw.concat_str(text, nw.lit("00"))).otherwise(text)
     if "%d" not in template:
         text, template = nw.concat_str(text, nw.lit(" 1")), f"{template} %d"
+    if template == _FULL_HOURS:
+        text, template = nw.concat_str(text, nw.lit("00")), f"{template}%M"
     if ".%f" in template and sql:
         text, template = _to_microseconds(text, template)
     elif ".%f" in template:

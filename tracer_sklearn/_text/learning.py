@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import polars as pl
 
 from tracer_sklearn._text.date_learning import learn_dates, speaks_of_clocks
-from tracer_sklearn._text.dates import SERIALS, directives, illegal_reason
+from tracer_sklearn._text.dates import SERIALS, directives, illegal_reason, is_timed
 from tracer_sklearn._text.flags import distinct_words, learn_flag
 from tracer_sklearn._text.format import KINDS, ColumnFormat, Kind
 from tracer_sklearn._text.missing import (
@@ -232,7 +232,7 @@ def format_from(spec: Any) -> ColumnFormat | str:
         return _fault(spec) or spec
     if not isinstance(spec, str):
         return f"{type(spec).__name__} is neither a ColumnFormat nor a string"
-    timed = "%M" in spec or spec in SERIALS
+    timed = is_timed(spec) or spec in SERIALS
     kind: Kind = "datetime" if timed else "date"
     format = ColumnFormat(kind, formats=(spec,), zoned="%z" in directives(spec))
     return _fault(format) or format
