@@ -608,6 +608,16 @@ def test_dates_with_points_that_nothing_else_decides_begin_with_the_day():
     assert learn_format(cells, day_first=False).format.formats == ("%m.%d.%Y",)
 
 
+def test_years_of_two_digits_come_last_among_points():
+    why = "points between its numbers: the day comes first"
+    for cells in (["22.02.18"], ["01.02.18", "03.04.19"], ["24.01.15 10:30", "24.02.16 11:15"]):
+        learnt = learn_format(column(*cells))
+        assert (learnt.format.formats[0][:8], learnt.why) == ("%d.%m.%y", why)
+    assert learn_format(column("98.01.31", "99.02.28")).format.formats == ("%y.%m.%d",)
+    assert len(learn_format(column("22.02.18", "18.02.22", "98.01.31")).ambiguous) == 0
+    assert len(learn_format(column("22.02.18", "98.01.31", "31.01.98")).ambiguous) == 2
+
+
 def test_beginnings_of_months_decide_the_order():
     months = [(month, year) for year in (2019, 2020) for month in range(1, 13)]
     american = learn_format(column(*(f"{month}/1/{year}" for month, year in months)))
@@ -628,6 +638,11 @@ def test_beginnings_of_months_decide_the_order():
 def test_years_of_two_digits_at_an_end_that_nothing_decides_are_undecidable():
     learnt = learn_format(column("24-01-15", "24-02-16", "24-03-17"))
     assert {one.formats[0] for one in learnt.ambiguous} == {"%d-%m-%y", "%y-%m-%d"}
+    assert learnt.why.startswith("order of day and year undecidable: ")
+    every = learn_format(column("02-03-04", "05-06-07"))
+    assert every.why.startswith("order of day, month and year undecidable: ")
+    with pytest.warns(ts.exceptions.DataQualityWarning, match="between day and year in column 'd'"):
+        ts.read_csv(b"d,n\n22-02-18,1\n")
     assert learn_format(column("13/01/24", "02/03/24")).format.formats == ("%d/%m/%y",)
     assert learn_format(column("98-01-31", "99-02-28")).format.formats == ("%y-%m-%d",)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -388,9 +389,25 @@ def _choose_order(
         order, beginnings = _month_beginnings(text)
         if order:
             return [order], beginnings
-        if _are_dotted(text):
+    if "dmy" in open_orders and len(open_orders) > 1:
+        days_first = not (_any(fits) & ~fits["dmy"]).any()
+        if days_first and _are_dotted(values["text"].filter(fits["dmy"])):
             return ["dmy"], "points between its numbers: the day comes first"
     return open_orders, ", ".join(why)
+
+
+def doubt_of(formats: Sequence[ColumnFormat]) -> str:
+    """Say between what the formats that fit a column equally well do not decide.
+
+    Examples
+    --------
+    >>> doubt_of([ColumnFormat("date", formats=(f,)) for f in ("%d-%m-%y", "%y-%m-%d")])
+    'day and year'
+    """
+    orders = {_order(template) for one in formats for template in one.formats} - {""}
+    firsts = {"d": "day", "m": "month", "y": "year"}
+    *others, last = [word for letter, word in firsts.items() if any(o[0] == letter for o in orders)]
+    return f"{', '.join(others)} and {last}"
 
 
 def _month_beginnings(text: pl.Series) -> tuple[str, str]:
@@ -412,7 +429,10 @@ def _month_beginnings(text: pl.Series) -> tuple[str, str]:
 
 
 def _are_dotted(text: pl.Series) -> bool:
-    """Tell dates such as 10.09.2024: no locale of the CLDR writes the month first with points."""
+    """Tell dates such as 10.09.2024: no locale of the CLDR writes the month first with points.
+
+    Hungary and Korea write the year first, but hardly ever with two digits.
+    """
     return bool(text.str.contains(r"^[0-9]{1,2}\.[0-9]{1,2}\.").all())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from tracer_sklearn._text.date_learning import learn_dates, speaks_of_clocks
+from tracer_sklearn._text.date_learning import doubt_of, learn_dates, speaks_of_clocks
 from tracer_sklearn._text.dates import SERIALS, directives, illegal_reason, is_timed
 from tracer_sklearn._text.flags import distinct_words, learn_flag
 from tracer_sklearn._text.format import KINDS, ColumnFormat, Kind
@@ -50,7 +50,7 @@ class Learnt:
     Attributes
     ----------
     format : ColumnFormat
-        What `apply_format` takes. Text, where the order of day and month is undecidable.
+        What `apply_format` takes. Text, where the order of day, month and year is undecidable.
     why : str
         What decided, with the figure.
     n_values, n_missing, n_failures : int
@@ -68,6 +68,11 @@ class Learnt:
     n_failures: int = 0
     examples: tuple[str, ...] = ()
     ambiguous: tuple[ColumnFormat, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """Between what its dates do not decide: "day and month"; empty where they do."""
+        return doubt_of(self.ambiguous) if self.ambiguous else ""
 
 
 def learn_format(
@@ -355,7 +360,8 @@ def _as_kind(
 
 def _from_dates(formats: tuple[ColumnFormat, ...], why: str) -> Learnt:
     if len(formats) > 1:
-        return _learnt(ColumnFormat("text"), f"order of day and month undecidable: {why}", formats)
+        why = f"order of {doubt_of(formats)} undecidable: {why}"
+        return _learnt(ColumnFormat("text"), why, formats)
     return _learnt(formats[0], why or f"read by {' or '.join(formats[0].formats)}")
 
 
