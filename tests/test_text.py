@@ -91,6 +91,12 @@ MONEY = [
     (["100kr", "Kr.7", "5 KR", "5KR"], [100, 7, 5, None]),
     (["Fr10", "SFr.7", "FR 5", "FR5"], [10, 7, 5, None]),
     (["100 USD", "$7"], [100, 7]),
+    (["1,00+", "5,00-", "7,5", "1.234,50 +"], [1.0, -5.0, 7.5, 1234.5]),
+    (["€ 1.50+", "€ 5.25-", "(7)", "8+"], [1.5, -5.25, -7.0, 8.0]),
+    (["1,234.00 Cr", "1,234.50 Dr", "0.00", "7CR", "-5.00 Dr"], [1234.0, -1234.5, 0.0, 7.0, None]),
+    (["1.234,00 H", "1,50 S", "1,50 €"], [None, None, 1.5]),
+    (["1.234,00 H", "1,50 S", "0,00"], [1234.0, -1.5, 0.0]),
+    (["CHF 1'234.00 H", "CHF 1.50 S"], [1234.0, -1.5]),
     (["5zł", "7 ZŁ"], [5, 7]),
 ]
 
@@ -140,6 +146,12 @@ def test_money_and_numbers_in_every_style(cells, expected):
         (["5", "7B", "9K", "12"], "no numbers"),
         (["5", "7k", "12 m", "13"], "no numbers"),
         (["5.5", "7K", "9"], "no numbers"),
+        (["10,000+", "500+", "5,000+"], "no numbers"),
+        (["17-", "18+"], "no numbers"),
+        (["5.00 Cr", "7.50 Cr"], "no numbers"),
+        (["8 H", "7 S"], "no numbers"),
+        (["8.00 S", "7.00 S"], "no numbers"),
+        (["8.00 S", "7.00 H", "9.00"], "no numbers"),
         (["RM012.50", "RM14.50"], "leading zeros"),
         (["5 m", "7.5 m"], "no numbers"),
     ],
@@ -769,7 +781,8 @@ def test_no_cell_whatever_makes_a_parser_fail_or_give_an_infinite_number(text, f
 
 
 def test_a_format_survives_json_and_pickling():
-    for cells in (["$1,234.5", "12K"], ["5. Okt. 2024", "6. Mai 2024"], ["ja", "nein"]):
+    amounts = (["$1,234.5", "12K"], ["1.00 Cr", "2.00 Dr"])
+    for cells in (*amounts, ["5. Okt. 2024", "6. Mai 2024"], ["ja", "nein"]):
         format = learn_format(column(*cells)).format
         assert ColumnFormat.from_dict(json.loads(json.dumps(format.to_dict()))) == format
         assert pickle.loads(pickle.dumps(format)) == format

@@ -98,7 +98,8 @@ def is_currency(word: str) -> bool:
 
 def is_plain(format: ColumnFormat) -> bool:
     """Tell a style without marks other than a decimal one; such cells are cast as they are."""
-    return not (format.thousands or format.currency or format.percent or format.scales)
+    affixes = format.currency or format.percent or format.scales or format.signs
+    return not (format.thousands or affixes)
 
 
 def number_pattern(format: ColumnFormat) -> str:
@@ -133,9 +134,14 @@ def number_pattern(format: ColumnFormat) -> str:
     # the dash of 12.- is no minus
     closed = f"(?:{integer}(?:{decimal}{zeros}+)?{part})"
     signed = f"(?:[-+−]?{_GAP}*{before}|{before}[-+−]?{_GAP}*){number}{after}"
-    trailing = f"{before}{closed}{after}{_GAP}*{_MINUS}"
+    behind = f"(?:{_MINUS}|{_signs(format)})" if format.signs else _MINUS
+    trailing = f"{before}{closed}{after}{_GAP}*{behind}"
     bracketed = f"{before}\\({_GAP}*{before}{number}{after}{_GAP}*\\){after}"
     return f"^(?i:{signed}|{trailing}|{bracketed})$"
+
+
+def _signs(format: ColumnFormat, *, negative: bool = False) -> str:
+    return any_of(word for word, sign in format.signs if sign < 0 or not negative)
 
 
 def _adjacent(currency: tuple[str, ...]) -> str:
@@ -183,7 +189,8 @@ def number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
     power = _power(text, format)
     kept = _bare(text, format)
     size = _cast(kept if power is None else nw.concat_str(kept, power), format)
-    negative = text.str.contains("[(−-]")
+    debits = _signs(format, negative=True)
+    negative = text.str.contains(f"[(−-]|(?i:{debits})$" if debits else "[(−-]")
     return nw.when(negative).then(size * -1).otherwise(size)
 
 
@@ -197,7 +204,7 @@ def _undashed(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
 
 def _bare(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
     """Return digits and decimal mark only; everything else stands at the ends or is a mark."""
-    words = "".join((*format.currency, *(word for word, _ in format.scales)))
+    words = "".join((*format.currency, *(word for word, _ in (*format.scales, *format.signs))))
     around = {*words.upper(), *words.lower(), *"()+-−%", *_GAPS} - {format.decimal}
     text = text.str.strip_chars("".join(sorted(around)))
     if format.thousands in (",", "."):
@@ -246,10 +253,11 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
         A number format without marks yet, which takes leading zeros; None where two currencies
         meet.
     """
+    signs = _learn_signs(values["text"])
+    ends = f"{_GAP}*(?i:{any_of(word for word, _ in signs)})$"
+    bare = pl.col("text").str.replace_all(ends, "") if signs else pl.col("text")
     noise = rf"[0-9.,'’´`()+−–—%{escape('-')}]|{_GAP}"
-    left = values.lazy().select(
-        left=pl.col("text").str.replace_all(noise, ""), rows="rows", text="text"
-    )
+    left = values.lazy().select(left=bare.str.replace_all(noise, ""), rows="rows", text="text")
     tokens = left.group_by("left").agg(pl.col("rows").sum()).sort("left").collect()
     percent = values.filter(pl.col("text").str.contains("%", literal=True))["rows"].sum()
     currencies: dict[tuple[str, ...], int] = {}
@@ -266,8 +274,8 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
         return None
     if letters_alone and not _scale_amounts(values["text"]):
         scales = {}
-    found = ColumnFormat("number", padded=True)
-    why = []
+    found = ColumnFormat("number", padded=True, signs=signs)
+    why = [f"signs behind numbers: {' '.join(word for word, _ in signs)}"] if signs else []
     if currencies:
         found = replace(found, currency=next(iter(currencies)))
         why.append(f"currency {found.currency[0]}")
@@ -281,6 +289,30 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
         found = replace(found, percent=True)
         why.append(f"percent signs in {percent} rows")
     return found, ", ".join(why)
+
+
+# credit and debit as banks write them, in English and in German (Haben and Soll)
+_SIDES = ((("cr", 1), ("dr", -1)), (("h", 1), ("s", -1)))
+
+
+def _learn_signs(text: pl.Series) -> tuple[tuple[str, int], ...]:
+    """Return the marks behind numbers that give their sign.
+
+    Credit and debit must both occur, on all amounts, and with decimals: 5 Cr alone are crores,
+    8 H hours, and 5 S and 7 H sizes. 18+ means at least 18; 1.50+ is a sum where 2.50- occurs.
+    """
+    sums = [f"[0-9][.,][0-9]+{_GAP}*{sign}$" for sign in (r"\+", _MINUS)]
+    if all(text.str.contains(signed).any() for signed in sums):
+        return (("+", 1),)
+    held = text.filter(~text.str.contains("^0(?:[.,]0*)?$"))
+    for sides in _SIDES:
+        both = all(
+            held.str.contains(f"[.,][0-9]{{2}}{_GAP}*(?i:{word})$").any() for word, _ in sides
+        )
+        words = any_of(word for word, _ in sides)
+        if both and held.str.contains(f"[0-9]{_GAP}*(?i:{words})$").all():
+            return sides
+    return ()
 
 
 def _scale_amounts(text: pl.Series) -> bool:
