@@ -290,6 +290,7 @@ TEMPLATES = [
     *("%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%Y%m%d", "%Y %b %d", "%d%b%Y"),
     *("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p"),
     *("%Y-%m-%d %H:%M:%S%z", "%Y%m%d%H%M%S", "%d.%m.%Y, %H:%M:%S"),
+    *("%Y%m%dT%H%M%S%z", "%Y%m%dT%H%M%S", "%a %b %d %Y", "%a, %d %b %Y %H:%M:%S %z"),
 ]
 MOMENTS = st.datetimes(dt.datetime(1969, 1, 1), dt.datetime(2068, 12, 31, 23, 59, 59))
 # decides every order: the day is no month, the year of two digits is no day
@@ -349,6 +350,13 @@ def test_a_pattern_knows_the_calendar_as_strptime_does(templates, data):
         (["3 paź 2024", "1 lut 2023"], [(2024, 10, 3), (2023, 2, 1)]),
         (["Sept 5, 2024", "Jan 7, 2024"], [(2024, 9, 5), (2024, 1, 7)]),
         (["2024-02-29", "0000-00-00"], [(2024, 2, 29), None]),
+        (["Fri Jan 05 2024", "Sun Feb 29 2004"], [(2024, 1, 5), (2004, 2, 29)]),
+        (["Friday, January 5, 2024", "Sunday, May 7, 2023"], [(2024, 1, 5), (2023, 5, 7)]),
+        (["Fr., 05.01.2024", "Sa., 06.01.2024"], [(2024, 1, 5), (2024, 1, 6)]),
+        (["Freitag, 5. Januar 2024", "Mittwoch, 1. Mai 2024"], [(2024, 1, 5), (2024, 5, 1)]),
+        (["2024年1月5日", "2023年12月31日"], [(2024, 1, 5), (2023, 12, 31)]),
+        (["2024년 1월 5일", "2023년 12월 31일"], [(2024, 1, 5), (2023, 12, 31)]),
+        (["2024年1月", "2023年12月"], [(2024, 1, 1), (2023, 12, 1)]),
         (["31/12/68", "01/01/69", "15/06/99"], [(2068, 12, 31), (1969, 1, 1), (1999, 6, 15)]),
     ],
 )
@@ -497,6 +505,15 @@ def test_zones_come_out_in_utc():
     assert on_duckdb(column(*cells), format) == expected
 
 
+def test_the_basic_format_of_iso_is_read():
+    cells = ["20240105T101112Z", "20240105T101112+0200"]
+    noon = dt.datetime(2024, 1, 5, 10, 11, 12, tzinfo=dt.UTC)
+    format = learn_format(column(*cells)).format
+    assert apply_format(column(*cells), format).to_list() == [noon, noon - dt.timedelta(hours=2)]
+    assert on_duckdb(column(*cells), format) == [noon, noon - dt.timedelta(hours=2)]
+    assert learnt_values("20240105T101112") == [noon.replace(tzinfo=None)]
+
+
 def test_fractions_of_any_length_are_kept_to_the_microsecond():
     stamp = "2024-01-05T10:11:12."
     cells = [f"{stamp}{'123456789'[:n]}{zone}" for n in range(1, 10) for zone in ("+02:00", "Z")]
@@ -585,6 +602,10 @@ def test_dates_with_points_are_no_times(cells, name):
 @pytest.mark.parametrize("cells", [["007.50", "012.30"], ["07.50", "12.75"], ["8.05", "14.30"]])
 def test_padded_amounts_are_no_times(cells):
     assert learn_format(column(*cells)).format.kind == "number"
+
+
+def test_a_month_has_no_weekday():
+    assert learn_format(column("FR 10 2024", "FR 11 2024")).format.kind == "text"
 
 
 def test_spans_of_years_are_no_months():
@@ -797,6 +818,8 @@ def test_formats_written_down_by_a_user_are_checked():
     assert "%p" in format_from("%d/%m/%Y %I:%M")
     assert "twice" in format_from("%d/%d/%m/%Y")
     assert "together" in format_from("%d/%m/%Y %H")
+    assert "first" in format_from("%d %b %Y %a")
+    assert format_from("%a %d %b %Y").kind == "date"
     assert "lone" in format_from("%d/%m/%Y %")
     assert "neither" in format_from(3)
     assert "kind" in format_from(ColumnFormat("money"))

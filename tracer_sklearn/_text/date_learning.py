@@ -11,7 +11,7 @@ import polars as pl
 
 from tracer_sklearn._text.dates import date_pattern, is_timed
 from tracer_sklearn._text.format import ColumnFormat, Kind
-from tracer_sklearn._text.months import ENGLISH, MONTHS, language_of, words_of
+from tracer_sklearn._text.months import ENGLISH, MONTHS, WEEKDAYS, language_of, words_of
 
 _SAMPLE = 2000
 _MAX_TEMPLATES = 12
@@ -30,7 +30,12 @@ _SIGNED = re.compile(r"[\W_]*[-+\u2212]")
 _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]+")
 # of times of day, shares and amounts
 _SIGNS_OF_OTHERS = re.compile("[:%$€£¥]")
-_CONNECTORS = {"de", "of", "del", "di"}
+_CONNECTORS = {"de", "of", "del", "di", *"年月日년월일"}
+# 20240105T101112Z, the basic format of ISO 8601
+_BASIC = re.compile("[0-9]{8}T[0-9]{6}(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2})?")
+_WEEKDAY = re.compile(
+    f"(?:{'|'.join(sorted(WEEKDAYS, key=len, reverse=True))})([., ]+)(?=\\w)", re.I
+)
 _ALL_MONTH_WORDS = {word for language in MONTHS for word in words_of(language)}
 _NAME_WORD = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"(?<=[a-zà-þ])(?=[A-ZÀ-Þ])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -266,6 +271,12 @@ def templates_of(text: str) -> tuple[list[str], str]:
     """
     if not 6 <= len(text) <= 50 or _SIGNED.match(text):
         return [], ""
+    basic = _BASIC.fullmatch(text)
+    if basic is not None:
+        return ["%Y%m%dT%H%M%S%z" if basic["zone"] else "%Y%m%dT%H%M%S"], ""
+    weekday = _WEEKDAY.match(text)
+    start = f"%a{weekday[1]}" if weekday else ""
+    text = text[weekday.end() :] if weekday else text
     time = _TIME.search(text)
     clock = ""
     if time is not None:
@@ -292,12 +303,14 @@ def templates_of(text: str) -> tuple[list[str], str]:
     fields = [shape for shape in shapes if shape]
     templates = []
     for order in _orders(fields, word):
+        if weekday and "%d" not in order:  # FR 10 2024 is no month
+            continue
         directives = iter(order)
         parts = (
             next(directives) if shape else token
             for token, shape in zip(tokens, shapes, strict=True)
         )
-        templates.append("".join(parts) + clock)
+        templates.append(start + "".join(parts) + clock)
     return templates, word
 
 
@@ -433,7 +446,7 @@ def _are_dotted(text: pl.Series) -> bool:
 
     Hungary and Korea write the year first, but hardly ever with two digits.
     """
-    return bool(text.str.contains(r"^[0-9]{1,2}\.[0-9]{1,2}\.").all())
+    return bool(text.str.contains(r"^[^0-9]*[0-9]{1,2}\.[0-9]{1,2}\.").all())
 
 
 def _years_last(text: pl.Series) -> str:

@@ -13,7 +13,7 @@ import narwhals.stable.v2 as nw
 
 from tracer_sklearn._text.format import ColumnFormat
 from tracer_sklearn._text.missing import any_of, escape
-from tracer_sklearn._text.months import ENGLISH, ENGLISH_FULL, in_english, words_of
+from tracer_sklearn._text.months import ENGLISH, ENGLISH_FULL, WEEKDAYS, in_english, words_of
 
 SERIALS = ("epoch_s", "epoch_ms", "excel")
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -46,8 +46,10 @@ _CLOCK = {
     "%p": "(?i:am|pm)",
     "%z": "(?:Z|z|UTC|GMT|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)",
 }
-LEGAL = {*_YEAR, *_CLOCK, "%m", "%b", "%B", "%d"}
-_DIGIT_FIELDS = LEGAL - {"%b", "%B", "%p", "%z"}
+# what comes before the date, and is not compared with it
+_WEEKDAY = f"(?i:{any_of(WEEKDAYS)})"
+LEGAL = {*_YEAR, *_CLOCK, "%m", "%b", "%B", "%d", "%a"}
+_DIGIT_FIELDS = LEGAL - {"%a", "%b", "%B", "%p", "%z"}
 _LONG, _SHORT = (1, 3, 5, 7, 8, 10, 12), (4, 6, 9, 11)
 # months, days, years: every date of the Gregorian calendar is in one of the four
 _CALENDAR = (
@@ -85,6 +87,8 @@ def illegal_reason(template: str) -> str:
         return "hours and minutes go together"
     if ("%I" in found) != ("%p" in found) or {"%H", "%I"} <= {*found}:
         return "%I goes with %p, %H alone"
+    if "%a" in template and not re.match("%a[., ]+%", template):
+        return "%a comes first, with points, commas or blanks behind it"
     if "%" in _DIRECTIVE.sub("", template):
         return "a lone % stands in it"
     return ""
@@ -112,6 +116,8 @@ def _one_case(
             out.append(f"(?i:{_month_words(part, months, of_months)})")
         elif part == "%d":
             out.append(f"(?:{days.replace('0?', '0') if adjacent else days})")
+        elif part == "%a":
+            out.append(_WEEKDAY)
         elif part == "%H" and adjacent:
             out.append("(?:[01][0-9]|2[0-3])")
         else:
@@ -177,6 +183,9 @@ def date(text: nw.Expr, format: ColumnFormat, *, sql: bool) -> nw.Expr:
 
 
 def _moment(text: nw.Expr, template: str, format: ColumnFormat, *, sql: bool) -> nw.Expr:
+    if template.startswith("%a"):
+        text = text.str.replace_all(f"^{_WEEKDAY}[., ]+", "")
+        template = re.sub("^%a[., ]+", "", template)
     if format.months:
         text, template = in_english(text, format.months), template.replace("%B", "%b")
     if "%z" in template:
