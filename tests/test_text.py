@@ -163,6 +163,21 @@ def test_what_only_looks_like_numbers_stays_text(cells, why):
     assert apply_format(column(*cells), learnt.format).to_list() == cells
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        *(["Rs.100", "Rs.7"], ["Rs100", "Rs7"], ["100Euro", "7Euro"], ["Kr.100", "kr7"]),
+        *(["CHF 100", "CHF 7"], ["RS. 100", "RS. 7"], ["100 USD", "7 USD"], ["$100", "$7"]),
+        *(["R$100", "R$7"], ["100円", "7円"], ["EUR1,234", "EUR7"], ["100 TL", "7 TL", "9TL"]),
+    ],
+)
+def test_whole_amounts_with_a_unit_a_symbol_or_a_blank_are_numbers(cells):
+    learnt = learn_format(column(*cells))
+    assert (learnt.format.kind, learnt.n_failures) == ("count", 0)
+    digits = ["".join(filter(str.isdigit, cell)) for cell in cells]
+    assert apply_format(column(*cells), learnt.format).to_list() == [*map(int, digits)]
+
+
 def test_order_numbers_with_one_cancellation_in_a_thousand_stay_text():
     cells = [str(536_365 + i) for i in range(1000)] + ["C536379"]
     assert learn_format(column(*cells)).format.kind == "text"
@@ -606,6 +621,10 @@ def test_padded_amounts_are_no_times(cells):
 
 def test_a_month_has_no_weekday():
     assert learn_format(column("FR 10 2024", "FR 11 2024")).format.kind == "text"
+
+
+def test_years_of_emperors_stay_text():
+    assert learn_format(column("24年1月5日", "23年12月31日")).format.kind == "text"
 
 
 def test_spans_of_years_are_no_months():

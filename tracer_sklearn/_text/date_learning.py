@@ -303,7 +303,8 @@ def templates_of(text: str) -> tuple[list[str], str]:
     fields = [shape for shape in shapes if shape]
     templates = []
     for order in _orders(fields, word):
-        if weekday and "%d" not in order:  # FR 10 2024 is no month
+        # FR 10 2024 is no month, and years of two digits before 年 count from an emperor
+        if (weekday and "%d" not in order) or ("年" in text and "%Y" not in order):
             continue
         directives = iter(order)
         parts = (

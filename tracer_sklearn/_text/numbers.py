@@ -429,6 +429,11 @@ def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
     if text.str.contains(f"^[^0-9]*(?i:{letters})[-+−(]?[0-9]{{{_WHOLE_DIGITS + 1},}}").any():
         return f"whole numbers of more than {_WHOLE_DIGITS} digits"
     adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]|[0-9)](?i:{codes})$")
+    units = any_of(word for word in format.currency if _is_unit(word))
+    if units:  # Rs.100 is none of the codes RS.100
+        adjoining &= ~text.str.contains(
+            f"(?:^|[^a-zA-Z])(?:{units})[-+−(]?[0-9]|[0-9)](?:{units})$"
+        )
     if not codes or not adjoining.any():
         return ""
     amounts = text.filter(fitting(text, format))
