@@ -146,6 +146,18 @@ def test_lines_that_divide_the_rows_are_no_part_of_the_header():
             "Nº",
             [31201, 31202, 31203],
         ),
+        # who separates by semicolons writes decimal commas, unless cells show otherwise
+        ("Zeit;kWh\n13.01.2024 00:00;1,234\n13.01.2024 00:15;2,345\n", "kWh", [1.234, 2.345]),
+        ("W;Kurs\nUSD;1,085\nAUD;1,657\n", "Kurs", [1.085, 1.657]),
+        ("W;Kurs\nUSD;1,085\nAUD;1,657\nX;1,234.50\n", "Kurs", [1085.0, 1657.0, 1234.5]),
+        ("a;b\n1,085;1,234,567\n1,657;2\n", "a", [1085, 1657]),
+        ("a;b\n1,085;0.5\n1,657;2\n", "a", [1085, 1657]),
+        ("a;b\n1,085;x\n657;y\n", "a", [1085, 657]),
+        ("a;b\n1,085;2,345\n1,657;657\n", "b", [2345, 657]),
+        ("a;b\n1,085;0\n1,657;2,345\n", "b", [0.0, 2.345]),
+        ("a;b\n$1,085;x\n$1,657;y\n", "a", [1085, 1657]),
+        ('W,Kurs\nUSD,"1,085"\nAUD,"1,657"\n', "Kurs", [1085, 1657]),
+        ("W\tKurs\nUSD\t1,085\nAUD\t1,657\n", "Kurs", [1085, 1657]),
         # periods of a ledger are no decimals
         ("Periode;n\n001.2024;1\n012.2024;2\n", "Periode", ["001.2024", "012.2024"]),
     ],

@@ -61,6 +61,9 @@ MONEY = [
     (["1’234.5", "7"], [1234.5, 7.0]),
     (["141.93K", "-0.72M", "5", "1.5bn"], [141930.0, -720000.0, 5.0, 1.5e9]),
     (["$1.2m", "$300k"], [1.2e6, 3e5]),
+    (["$500", "$3k"], [500.0, 3000.0]),
+    (["5K", "0", "(12 k)", "-3m"], [5000.0, 0.0, -12000.0, -3e6]),
+    (["5", "7 Mio", "9K"], [5.0, 7e6, 9000.0]),
     (["$1.2m", "$3 m"], [1.2e6, 3e6]),
     (["-0.72%", "1%", "12.5 %"], [-0.0072, 0.01, 0.125]),
     (["1 234,5", "12 345,67", "1\u00a0000,0", "2\u202f000,25"], [1234.5, 12345.67, 1000, 2000.25]),
@@ -80,6 +83,21 @@ MONEY = [
     (["12,-", "1.250,-", "7,50"], [12.0, 1250.0, 7.5]),
     (["€ 12,-", "12,– €", "(12,-)", "12,−", "-1.250,--"], [12.0, 12.0, -12.0, 12.0, -1250.0]),
     (["€ 12,-", "1,5k", "2,-k"], [12.0, 1500.0, 2000.0]),
+    (["CHF 100", "CHF 7", "CHF9"], [100, 7, 9]),
+    (["USD101.50", "USD7", "-USD3", "USD-4"], [101.5, 7.0, -3.0, -4.0]),
+    (["1,234EUR", "500EUR"], [1234, 500]),
+    (["R$100", "R$7"], [100, 7]),
+    (["Rs100", "Rs.7", "RS 5", "RS5"], [100, 7, 5, None]),
+    (["100kr", "Kr.7", "5 KR", "5KR"], [100, 7, 5, None]),
+    (["Fr10", "SFr.7", "FR 5", "FR5"], [10, 7, 5, None]),
+    (["100 USD", "$7"], [100, 7]),
+    (["1,00+", "5,00-", "7,5", "1.234,50 +"], [1.0, -5.0, 7.5, 1234.5]),
+    (["€ 1.50+", "€ 5.25-", "(7)", "8+"], [1.5, -5.25, -7.0, 8.0]),
+    (["1,234.00 Cr", "1,234.50 Dr", "0.00", "7CR", "-5.00 Dr"], [1234.0, -1234.5, 0.0, 7.0, None]),
+    (["1.234,00 H", "1,50 S", "1,50 €"], [None, None, 1.5]),
+    (["1.234,00 H", "1,50 S", "0,00"], [1234.0, -1.5, 0.0]),
+    (["CHF 1'234.00 H", "CHF 1.50 S"], [1234.0, -1.5]),
+    (["5zł", "7 ZŁ"], [5, 7]),
 ]
 
 
@@ -112,6 +130,29 @@ def test_money_and_numbers_in_every_style(cells, expected):
         (["+49.301.234.567", "+49.302.345.678"], "phone"),
         ([*["536365", "536366"] * 20, "C536379"], "codes"),
         (["$5", "€7"], "several currencies"),
+        (["FR7630006000011234567890189", "FR7630004000031234567890143"], "more than 15"),
+        (["USD12345678901234567", "USD7.50"], "more than 15"),
+        (["FR10", "FR21"], "no numbers"),
+        (["FR10.5", "FR21.5"], "no numbers"),
+        (["FR01234567890", "FR2024001"], "leading zeros"),
+        (["Rs01", "Rs12"], "leading zeros"),
+        (["RS3", "RS12"], "no numbers"),
+        (["rs429358", "rs7412"], "no numbers"),
+        (["USD101", "USD102"], "letters directly at digits"),
+        (["usd-101", "usd-102", "usd 103"], "letters directly at digits"),
+        (["101TRY", "102TRY"], "letters directly at digits"),
+        (["TRY1", "TRY2", "RM 7"], "several currencies"),
+        (["RM12", "RM14"], "letters directly at digits"),
+        (["5", "7B", "9K", "12"], "no numbers"),
+        (["5", "7k", "12 m", "13"], "no numbers"),
+        (["5.5", "7K", "9"], "no numbers"),
+        (["10,000+", "500+", "5,000+"], "no numbers"),
+        (["17-", "18+"], "no numbers"),
+        (["5.00 Cr", "7.50 Cr"], "no numbers"),
+        (["8 H", "7 S"], "no numbers"),
+        (["8.00 S", "7.00 S"], "no numbers"),
+        (["8.00 S", "7.00 H", "9.00"], "no numbers"),
+        (["RM012.50", "RM14.50"], "leading zeros"),
         (["5 m", "7.5 m"], "no numbers"),
     ],
 )
@@ -120,6 +161,21 @@ def test_what_only_looks_like_numbers_stays_text(cells, why):
     assert learnt.format.kind in ("text", "category")
     assert why in learnt.why
     assert apply_format(column(*cells), learnt.format).to_list() == cells
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        *(["Rs.100", "Rs.7"], ["Rs100", "Rs7"], ["100Euro", "7Euro"], ["Kr.100", "kr7"]),
+        *(["CHF 100", "CHF 7"], ["RS. 100", "RS. 7"], ["100 USD", "7 USD"], ["$100", "$7"]),
+        *(["R$100", "R$7"], ["100円", "7円"], ["EUR1,234", "EUR7"], ["100 TL", "7 TL", "9TL"]),
+    ],
+)
+def test_whole_amounts_with_a_unit_a_symbol_or_a_blank_are_numbers(cells):
+    learnt = learn_format(column(*cells))
+    assert (learnt.format.kind, learnt.n_failures) == ("count", 0)
+    digits = ["".join(filter(str.isdigit, cell)) for cell in cells]
+    assert apply_format(column(*cells), learnt.format).to_list() == [*map(int, digits)]
 
 
 def test_order_numbers_with_one_cancellation_in_a_thousand_stay_text():
@@ -249,6 +305,7 @@ TEMPLATES = [
     *("%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%Y%m%d", "%Y %b %d", "%d%b%Y"),
     *("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S.%f", "%d/%m/%Y %H:%M", "%m/%d/%Y %I:%M %p"),
     *("%Y-%m-%d %H:%M:%S%z", "%Y%m%d%H%M%S", "%d.%m.%Y, %H:%M:%S"),
+    *("%Y%m%dT%H%M%S%z", "%Y%m%dT%H%M%S", "%a %b %d %Y", "%a, %d %b %Y %H:%M:%S %z"),
 ]
 MOMENTS = st.datetimes(dt.datetime(1969, 1, 1), dt.datetime(2068, 12, 31, 23, 59, 59))
 # decides every order: the day is no month, the year of two digits is no day
@@ -308,6 +365,13 @@ def test_a_pattern_knows_the_calendar_as_strptime_does(templates, data):
         (["3 paź 2024", "1 lut 2023"], [(2024, 10, 3), (2023, 2, 1)]),
         (["Sept 5, 2024", "Jan 7, 2024"], [(2024, 9, 5), (2024, 1, 7)]),
         (["2024-02-29", "0000-00-00"], [(2024, 2, 29), None]),
+        (["Fri Jan 05 2024", "Sun Feb 29 2004"], [(2024, 1, 5), (2004, 2, 29)]),
+        (["Friday, January 5, 2024", "Sunday, May 7, 2023"], [(2024, 1, 5), (2023, 5, 7)]),
+        (["Fr., 05.01.2024", "Sa., 06.01.2024"], [(2024, 1, 5), (2024, 1, 6)]),
+        (["Freitag, 5. Januar 2024", "Mittwoch, 1. Mai 2024"], [(2024, 1, 5), (2024, 5, 1)]),
+        (["2024年1月5日", "2023年12月31日"], [(2024, 1, 5), (2023, 12, 31)]),
+        (["2024년 1월 5일", "2023년 12월 31일"], [(2024, 1, 5), (2023, 12, 31)]),
+        (["2024年1月", "2023年12月"], [(2024, 1, 1), (2023, 12, 1)]),
         (["31/12/68", "01/01/69", "15/06/99"], [(2068, 12, 31), (1969, 1, 1), (1999, 6, 15)]),
     ],
 )
@@ -359,18 +423,66 @@ def test_a_name_speaks_of_time_in_whole_words_only(name):
         *("date", "OrderDate", "order date", "ORDER_DATE", "orderdate", "timestamp", "createdAt"),
         *(
             "updated_at",
-            "event_ts",
             "Bestelldatum",
             "datum",
             "fecha_alta",
             "load-dt",
             "last_update",
         ),
-        *("date_2", "eventTS", "ts", "birthdate", "last modified", "event_ts_utc"),
+        *("date_2", "birthdate", "last modified", "start_datetime", "date time"),
     ],
 )
 def test_a_name_that_speaks_of_time_is_heard(name):
     assert learn_format(column("45000", "45001", name=name)).format.kind == "date"
+    assert learn_format(column("1700000000", name=name)).format.formats == ("epoch_s",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("time", "Times", "ts", "eventTS", "event_ts_utc", "event time", "logintime"),
+        *("days to date", "days since last update", "elapsed time", "Tage seit Datum"),
+    ],
+)
+def test_days_are_counted_only_where_the_name_speaks_of_dates(name):
+    for cells in (["45000", "45001"], ["45000.5", "45001"]):
+        assert learn_format(column(*cells, name=name)).format.kind in ("count", "number")
+        assert learn_format(column(*cells, name=name), kind="date").format.formats == ("excel",)
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["2024010100", "2024010123"], [(2024, 1, 1), (2024, 1, 1, 23)]),
+        (["202401010059", "202401012359"], [(2024, 1, 1, 0, 59), (2024, 1, 1, 23, 59)]),
+        (["19991231235959"], [(1999, 12, 31, 23, 59, 59)]),
+    ],
+)
+def test_digits_are_hours_and_minutes_where_the_name_speaks_of_time(cells, expected):
+    learnt = learn_format(column(*cells, name="MESS_DATUM"))
+    wanted = [dt.datetime(*moment) for moment in expected]
+    assert (learnt.format.kind, learnt.n_failures) == ("datetime", 0)
+    assert apply_format(column(*cells), learnt.format).to_list() == wanted
+    assert on_duckdb(column(*cells), learnt.format) == wanted
+    assert format_from(learnt.format.formats[0]) == learnt.format
+    if len(cells) > 1:  # invoices, counted by day
+        assert learn_format(column(*cells, name="Beleg")).format.kind == "count"
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["2401051530", "2401051600"],
+        ["1501051530", "1501051600"],
+        ["2024010199", "2024010100"],
+        ["2100000000", "1700000000"],
+        ["2100000000000", "1700000000000"],
+    ],
+)
+def test_numbers_after_2033_are_no_epochs_unless_dates_were_asked_for(cells):
+    assert learn_format(column(*cells, name="date")).format.kind == "count"
+    asked = learn_format(column(*cells, name="date"), kind="datetime")
+    assert asked.format.formats[0].startswith("epoch")
 
 
 @pytest.mark.parametrize("cells", [["1999.10", "2001.05"], ["12.2024", "10.2019"]])
@@ -406,6 +518,15 @@ def test_zones_come_out_in_utc():
     assert format.zoned
     assert apply_format(column(*cells), format).to_list() == expected
     assert on_duckdb(column(*cells), format) == expected
+
+
+def test_the_basic_format_of_iso_is_read():
+    cells = ["20240105T101112Z", "20240105T101112+0200"]
+    noon = dt.datetime(2024, 1, 5, 10, 11, 12, tzinfo=dt.UTC)
+    format = learn_format(column(*cells)).format
+    assert apply_format(column(*cells), format).to_list() == [noon, noon - dt.timedelta(hours=2)]
+    assert on_duckdb(column(*cells), format) == [noon, noon - dt.timedelta(hours=2)]
+    assert learnt_values("20240105T101112") == [noon.replace(tzinfo=None)]
 
 
 def test_fractions_of_any_length_are_kept_to_the_microsecond():
@@ -498,6 +619,14 @@ def test_padded_amounts_are_no_times(cells):
     assert learn_format(column(*cells)).format.kind == "number"
 
 
+def test_a_month_has_no_weekday():
+    assert learn_format(column("FR 10 2024", "FR 11 2024")).format.kind == "text"
+
+
+def test_years_of_emperors_stay_text():
+    assert learn_format(column("24年1月5日", "23年12月31日")).format.kind == "text"
+
+
 def test_spans_of_years_are_no_months():
     assert learn_format(column("2009-10", "2010-11")).format.kind == "text"
     assert learn_format(column("2009-10", "2009-11")).format.formats == ("%Y-%m",)
@@ -531,6 +660,16 @@ def test_dates_with_points_that_nothing_else_decides_begin_with_the_day():
     assert learn_format(cells, day_first=False).format.formats == ("%m.%d.%Y",)
 
 
+def test_years_of_two_digits_come_last_among_points():
+    why = "points between its numbers: the day comes first"
+    for cells in (["22.02.18"], ["01.02.18", "03.04.19"], ["24.01.15 10:30", "24.02.16 11:15"]):
+        learnt = learn_format(column(*cells))
+        assert (learnt.format.formats[0][:8], learnt.why) == ("%d.%m.%y", why)
+    assert learn_format(column("98.01.31", "99.02.28")).format.formats == ("%y.%m.%d",)
+    assert len(learn_format(column("22.02.18", "18.02.22", "98.01.31")).ambiguous) == 0
+    assert len(learn_format(column("22.02.18", "98.01.31", "31.01.98")).ambiguous) == 2
+
+
 def test_beginnings_of_months_decide_the_order():
     months = [(month, year) for year in (2019, 2020) for month in range(1, 13)]
     american = learn_format(column(*(f"{month}/1/{year}" for month, year in months)))
@@ -551,6 +690,11 @@ def test_beginnings_of_months_decide_the_order():
 def test_years_of_two_digits_at_an_end_that_nothing_decides_are_undecidable():
     learnt = learn_format(column("24-01-15", "24-02-16", "24-03-17"))
     assert {one.formats[0] for one in learnt.ambiguous} == {"%d-%m-%y", "%y-%m-%d"}
+    assert learnt.why.startswith("order of day and year undecidable: ")
+    every = learn_format(column("02-03-04", "05-06-07"))
+    assert every.why.startswith("order of day, month and year undecidable: ")
+    with pytest.warns(ts.exceptions.DataQualityWarning, match="between day and year in column 'd'"):
+        ts.read_csv(b"d,n\n22-02-18,1\n")
     assert learn_format(column("13/01/24", "02/03/24")).format.formats == ("%d/%m/%y",)
     assert learn_format(column("98-01-31", "99-02-28")).format.formats == ("%y-%m-%d",)
 
@@ -677,7 +821,8 @@ def test_no_cell_whatever_makes_a_parser_fail_or_give_an_infinite_number(text, f
 
 
 def test_a_format_survives_json_and_pickling():
-    for cells in (["$1,234.5", "12K"], ["5. Okt. 2024", "6. Mai 2024"], ["ja", "nein"]):
+    amounts = (["$1,234.5", "12K"], ["1.00 Cr", "2.00 Dr"])
+    for cells in (*amounts, ["5. Okt. 2024", "6. Mai 2024"], ["ja", "nein"]):
         format = learn_format(column(*cells)).format
         assert ColumnFormat.from_dict(json.loads(json.dumps(format.to_dict()))) == format
         assert pickle.loads(pickle.dumps(format)) == format
@@ -692,6 +837,8 @@ def test_formats_written_down_by_a_user_are_checked():
     assert "%p" in format_from("%d/%m/%Y %I:%M")
     assert "twice" in format_from("%d/%d/%m/%Y")
     assert "together" in format_from("%d/%m/%Y %H")
+    assert "first" in format_from("%d %b %Y %a")
+    assert format_from("%a %d %b %Y").kind == "date"
     assert "lone" in format_from("%d/%m/%Y %")
     assert "neither" in format_from(3)
     assert "kind" in format_from(ColumnFormat("money"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
-from tracer_sklearn._text.dates import date_pattern
+from tracer_sklearn._text.dates import date_pattern, is_timed
 from tracer_sklearn._text.format import ColumnFormat, Kind
-from tracer_sklearn._text.months import ENGLISH, MONTHS, language_of, words_of
+from tracer_sklearn._text.months import ENGLISH, MONTHS, WEEKDAYS, language_of, words_of
 
 _SAMPLE = 2000
 _MAX_TEMPLATES = 12
@@ -29,7 +30,12 @@ _SIGNED = re.compile(r"[\W_]*[-+\u2212]")
 _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]+")
 # of times of day, shares and amounts
 _SIGNS_OF_OTHERS = re.compile("[:%$€£¥]")
-_CONNECTORS = {"de", "of", "del", "di"}
+_CONNECTORS = {"de", "of", "del", "di", *"年月日년월일"}
+# 20240105T101112Z, the basic format of ISO 8601
+_BASIC = re.compile("[0-9]{8}T[0-9]{6}(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2}|[+-][0-9]{2})?")
+_WEEKDAY = re.compile(
+    f"(?:{'|'.join(sorted(WEEKDAYS, key=len, reverse=True))})([., ]+)(?=\\w)", re.I
+)
 _ALL_MONTH_WORDS = {word for language in MONTHS for word in words_of(language)}
 _NAME_WORD = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"(?<=[a-zà-þ])(?=[A-ZÀ-Þ])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -50,6 +56,13 @@ _OF_CLOCKS = {
     *("time", "times", "hour", "zeit", "uhrzeit", "heure", "hora", "ora", "orario", "tijd", "tid"),
     *("klockslag", "klokkeslæt", "klokkeslett", "aika", "kellonaika", "godzina", "czas", "čas"),
 }
+_OF_DURATIONS = {
+    *("elapsed", "duration", "since", "until", "till", "days", "weeks", "months", "years"),
+    *("hours", "minutes", "seconds", "tage", "stunden", "minuten", "sekunden", "dauer", "seit"),
+}
+# dates that are numbers, and those of them that may be a day with a number behind it
+_OF_DIGITS = ("%Y%m%d", "%Y%m%d%H%M%S", "%Y%m%d%H%M", "%Y%m%d%H", "%m.%Y", "%Y.%m")
+_PERHAPS_COUNTED = {"%Y%m%d%H%M", "%Y%m%d%H"}
 # 14.30.59, of which the 8th of May 2000 may be written in the same way
 _DOTTED_CLOCK = r"^(?:[01]?[0-9]|2[0-3])\.[0-5][0-9]\.([0-5][0-9])$"
 _OF_MONTHS = {"month", "months", "monat", "monate", "maand", "mois", "mes", "period", "periode"}
@@ -71,6 +84,25 @@ def speaks_of_time(name: str) -> bool:
     short = words[-1] in _SHORT_OF_TIME or bool(_SHORT_OF_TIME & {*words[1:]})
     last_update = words[-2:] == ["last", "update"]
     return short or last_update or any(_OF_TIME.fullmatch(word) for word in words)
+
+
+def speaks_of_days(name: str) -> bool:
+    """Tell whether a name that speaks of time can stand over days, as Excel counts them.
+
+    Examples
+    --------
+    >>> [speaks_of_days(name) for name in ("order_date", "createdAt", "time", "days to date")]
+    [True, True, False, False]
+    """
+    words = _words_of(name)
+    if _OF_DURATIONS & {*words}:
+        return False
+    return speaks_of_time(" ".join(word for word in words if not _is_clock(word)))
+
+
+def _is_clock(word: str) -> bool:
+    clock = word in _OF_CLOCKS or word == "ts" or word.endswith(("time", "times"))
+    return clock and not word.endswith(("datetime", "datetimes"))
 
 
 def speaks_of_clocks(name: str) -> bool:
@@ -152,7 +184,7 @@ def _learn_numeric(values: pl.DataFrame, *, name: str, asked: bool) -> Dates | N
     digits = text.filter(text.str.contains(r"^[0-9]+(?:\.[0-9]+)?$"))
     if digits.len() < text.len() and not asked:
         return None
-    for template in ("%Y%m%d", "%Y%m%d%H%M%S", "%m.%Y", "%Y.%m"):
+    for template in _OF_DIGITS:
         fit = digits.str.contains(date_pattern(template)) & digits.str.contains(
             r"^(?:0[1-9]|1[0-2])\.(?:19|20)[0-9]{2}$" if template == "%m.%Y" else "^(?:19|20)"
         )
@@ -162,24 +194,32 @@ def _learn_numeric(values: pl.DataFrame, *, name: str, asked: bool) -> Dates | N
         decimals = "." in template and not digits.str.contains(r"^0[0-9]").any()
         if decimals and not (likely or _OF_MONTHS & {*_words_of(name)}):
             continue
+        # 2024010101 is the first invoice of a day where no name speaks of time
+        if template in _PERHAPS_COUNTED and not likely:
+            continue
         # a few of eight digits may look like dates by chance (seven in a thousand do)
         if digits.len() and fit.all() and (likely or digits.len() > 1):
-            kind: Kind = "datetime" if "%H" in template else "date"
+            kind: Kind = "datetime" if is_timed(template) else "date"
             return Dates((ColumnFormat(kind, formats=(template,)),), "every number is a date")
     if not likely or not digits.len():
         return None
     numbers = digits.cast(pl.Float64)
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
-    # the years 2000 to 2050 where it is guessed, 1970 to 2200 where dates were asked for
+    if not asked and digits.str.contains(date_pattern("%y%m%d%H%M")).all():
+        return None  # 1501051530 may be half past three on a day of 2015
+    # the years 2000 to 2033 where it is guessed, 1970 to 2200 where dates were asked for: what
+    # comes after 2.0e9 are mostly dates such as 2024010100
     spans = {
-        "epoch_s": (0.9466848e9, 2.5245e9, 0.0, 7.258e9),
-        "epoch_ms": (0.9466848e12, 2.5245e12, 1e11, 7.258e12),
+        "epoch_s": (0.9466848e9, 2.0e9, 0.0, 7.258e9),
+        "epoch_ms": (0.9466848e12, 2.0e12, 1e11, 7.258e12),
         "excel": (36_526.0, 54_789.0, 61.0, 109_575.0),
     }
     for unit in ("epoch_ms", "excel", "epoch_s"):
         first, last, asked_first, asked_last = spans[unit]
         if asked:
             first, last = asked_first, asked_last
+        elif unit == "excel" and not speaks_of_days(name):
+            continue
         if first <= low and high <= last:
             whole_days = unit == "excel" and bool((numbers == numbers.floor()).all())
             kind = "date" if whole_days else "datetime"
@@ -231,6 +271,12 @@ def templates_of(text: str) -> tuple[list[str], str]:
     """
     if not 6 <= len(text) <= 50 or _SIGNED.match(text):
         return [], ""
+    basic = _BASIC.fullmatch(text)
+    if basic is not None:
+        return ["%Y%m%dT%H%M%S%z" if basic["zone"] else "%Y%m%dT%H%M%S"], ""
+    weekday = _WEEKDAY.match(text)
+    start = f"%a{weekday[1]}" if weekday else ""
+    text = text[weekday.end() :] if weekday else text
     time = _TIME.search(text)
     clock = ""
     if time is not None:
@@ -257,12 +303,15 @@ def templates_of(text: str) -> tuple[list[str], str]:
     fields = [shape for shape in shapes if shape]
     templates = []
     for order in _orders(fields, word):
+        # FR 10 2024 is no month, and years of two digits before 年 count from an emperor
+        if (weekday and "%d" not in order) or ("年" in text and "%Y" not in order):
+            continue
         directives = iter(order)
         parts = (
             next(directives) if shape else token
             for token, shape in zip(tokens, shapes, strict=True)
         )
-        templates.append("".join(parts) + clock)
+        templates.append(start + "".join(parts) + clock)
     return templates, word
 
 
@@ -354,9 +403,25 @@ def _choose_order(
         order, beginnings = _month_beginnings(text)
         if order:
             return [order], beginnings
-        if _are_dotted(text):
+    if "dmy" in open_orders and len(open_orders) > 1:
+        days_first = not (_any(fits) & ~fits["dmy"]).any()
+        if days_first and _are_dotted(values["text"].filter(fits["dmy"])):
             return ["dmy"], "points between its numbers: the day comes first"
     return open_orders, ", ".join(why)
+
+
+def doubt_of(formats: Sequence[ColumnFormat]) -> str:
+    """Say between what the formats that fit a column equally well do not decide.
+
+    Examples
+    --------
+    >>> doubt_of([ColumnFormat("date", formats=(f,)) for f in ("%d-%m-%y", "%y-%m-%d")])
+    'day and year'
+    """
+    orders = {_order(template) for one in formats for template in one.formats} - {""}
+    firsts = {"d": "day", "m": "month", "y": "year"}
+    *others, last = [word for letter, word in firsts.items() if any(o[0] == letter for o in orders)]
+    return f"{', '.join(others)} and {last}"
 
 
 def _month_beginnings(text: pl.Series) -> tuple[str, str]:
@@ -378,8 +443,11 @@ def _month_beginnings(text: pl.Series) -> tuple[str, str]:
 
 
 def _are_dotted(text: pl.Series) -> bool:
-    """Tell dates such as 10.09.2024: no locale of the CLDR writes the month first with points."""
-    return bool(text.str.contains(r"^[0-9]{1,2}\.[0-9]{1,2}\.").all())
+    """Tell dates such as 10.09.2024: no locale of the CLDR writes the month first with points.
+
+    Hungary and Korea write the year first, but hardly ever with two digits.
+    """
+    return bool(text.str.contains(r"^[^0-9]*[0-9]{1,2}\.[0-9]{1,2}\.").all())
 
 
 def _years_last(text: pl.Series) -> str:
@@ -407,7 +475,7 @@ def _finished(base: ColumnFormat, fits: dict[str, pl.Series], rows: pl.Series) -
             break
         kept.append(best)
         left &= ~pending.pop(best)
-    timed = any("%M" in template for template in kept)
+    timed = any(map(is_timed, kept))
     return replace(
         base,
         kind="datetime" if timed else "date",

@@ -13,7 +13,7 @@ import narwhals.stable.v2 as nw
 
 from tracer_sklearn._text.format import ColumnFormat
 from tracer_sklearn._text.missing import any_of, escape
-from tracer_sklearn._text.months import ENGLISH, ENGLISH_FULL, in_english, words_of
+from tracer_sklearn._text.months import ENGLISH, ENGLISH_FULL, WEEKDAYS, in_english, words_of
 
 SERIALS = ("epoch_s", "epoch_ms", "excel")
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -28,6 +28,8 @@ _SERIAL_RANGE = {
 
 _MILLISECONDS = {"epoch_s": 1000.0, "epoch_ms": 1.0, "excel": 86_400_000.0}
 
+# 2024010100, as weather services write the hours of measurements
+_FULL_HOURS = "%Y%m%d%H"
 _DIRECTIVE = re.compile(r"%[A-Za-z]")
 _LEAP_TENS = "0[48]|[2468][048]|[13579][26]"
 _YEAR = {"%Y": "[1-9][0-9]{3}", "%y": "[0-9]{2}"}
@@ -44,8 +46,10 @@ _CLOCK = {
     "%p": "(?i:am|pm)",
     "%z": "(?:Z|z|UTC|GMT|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)",
 }
-LEGAL = {*_YEAR, *_CLOCK, "%m", "%b", "%B", "%d"}
-_DIGIT_FIELDS = LEGAL - {"%b", "%B", "%p", "%z"}
+# what comes before the date, and is not compared with it
+_WEEKDAY = f"(?i:{any_of(WEEKDAYS)})"
+LEGAL = {*_YEAR, *_CLOCK, "%m", "%b", "%B", "%d", "%a"}
+_DIGIT_FIELDS = LEGAL - {"%a", "%b", "%B", "%p", "%z"}
 _LONG, _SHORT = (1, 3, 5, 7, 8, 10, 12), (4, 6, 9, 11)
 # months, days, years: every date of the Gregorian calendar is in one of the four
 _CALENDAR = (
@@ -61,6 +65,11 @@ def directives(template: str) -> list[str]:
     return _DIRECTIVE.findall(template)
 
 
+def is_timed(template: str) -> bool:
+    """Tell whether a date format has a time of day."""
+    return "%H" in template or "%I" in template
+
+
 def illegal_reason(template: str) -> str:
     """Say why a date format cannot be used, or return an empty string."""
     if template in SERIALS:
@@ -74,10 +83,12 @@ def illegal_reason(template: str) -> str:
     years, months = {"%Y", "%y"} & {*found}, {"%m", "%b", "%B"} & {*found}
     if len(years) != 1 or len(months) != 1:
         return "it needs one year and one month"
-    if ("%H" in found or "%I" in found) != ("%M" in found):
+    if is_timed(template) != ("%M" in found) and template != _FULL_HOURS:
         return "hours and minutes go together"
     if ("%I" in found) != ("%p" in found) or {"%H", "%I"} <= {*found}:
         return "%I goes with %p, %H alone"
+    if "%a" in template and not re.match("%a[., ]+%", template):
+        return "%a comes first, with points, commas or blanks behind it"
     if "%" in _DIRECTIVE.sub("", template):
         return "a lone % stands in it"
     return ""
@@ -105,6 +116,8 @@ def _one_case(
             out.append(f"(?i:{_month_words(part, months, of_months)})")
         elif part == "%d":
             out.append(f"(?:{days.replace('0?', '0') if adjacent else days})")
+        elif part == "%a":
+            out.append(_WEEKDAY)
         elif part == "%H" and adjacent:
             out.append("(?:[01][0-9]|2[0-3])")
         else:
@@ -170,6 +183,9 @@ def date(text: nw.Expr, format: ColumnFormat, *, sql: bool) -> nw.Expr:
 
 
 def _moment(text: nw.Expr, template: str, format: ColumnFormat, *, sql: bool) -> nw.Expr:
+    if template.startswith("%a"):
+        text = text.str.replace_all(f"^{_WEEKDAY}[., ]+", "")
+        template = re.sub("^%a[., ]+", "", template)
     if format.months:
         text, template = in_english(text, format.months), template.replace("%B", "%b")
     if "%z" in template:
@@ -178,6 +194,8 @@ def _moment(text: nw.Expr, template: str, format: ColumnFormat, *, sql: bool) ->
         text = nw.when(hours_only).then(nw.concat_str(text, nw.lit("00"))).otherwise(text)
     if "%d" not in template:
         text, template = nw.concat_str(text, nw.lit(" 1")), f"{template} %d"
+    if template == _FULL_HOURS:
+        text, template = nw.concat_str(text, nw.lit("00")), f"{template}%M"
     if ".%f" in template and sql:
         text, template = _to_microseconds(text, template)
     elif ".%f" in template:

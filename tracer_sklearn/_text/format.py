@@ -35,6 +35,8 @@ class ColumnFormat:
         Every cell carries a percent sign; 5% is read as 0.05.
     scales : tuple of (str, int)
         Suffixes that multiply, with their power of ten: ("K", 3).
+    signs : tuple of (str, int)
+        Marks behind a number that give its sign, beside a minus: ("dr", -1), ("+", 1).
     formats : tuple of str
         Date formats in strptime's language, tried in order, or one of "epoch_s", "epoch_ms",
         "excel". Fractions of a second are ``.%f`` (1-9 digits, kept to the microsecond).
@@ -72,6 +74,7 @@ class ColumnFormat:
     missing: tuple[str, ...] = MISSING_WORDS
     padded: bool = False
     wrapped: bool = False
+    signs: tuple[tuple[str, int], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, equal to what JSON gives back."""
@@ -84,8 +87,9 @@ class ColumnFormat:
         for name in ("currency", "formats", "true", "false", "missing"):
             if name in known:
                 known[name] = tuple(known[name])
-        if "scales" in known:
-            known["scales"] = tuple((str(word), int(power)) for word, power in known["scales"])
+        for name in ("scales", "signs"):
+            if name in known:
+                known[name] = tuple((str(word), int(power)) for word, power in known[name])
         return cls(**known)
 
     def __repr__(self) -> str:
@@ -106,6 +110,7 @@ class ColumnFormat:
             parts += [f"currency {self.currency[0]}"] if self.currency else []
             parts += ["percent"] if self.percent else []
             parts += ["scaled by suffix"] if self.scales else []
+            parts += [f"signs {' '.join(word for word, _ in self.signs)}"] if self.signs else []
             parts += ["padded with zeros"] if self.padded else []
         elif self.kind in ("date", "datetime"):
             parts += [" or ".join(self.formats)]

@@ -8,8 +8,8 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import polars as pl
 
-from tracer_sklearn._text.date_learning import learn_dates, speaks_of_clocks
-from tracer_sklearn._text.dates import SERIALS, directives, illegal_reason
+from tracer_sklearn._text.date_learning import doubt_of, learn_dates, speaks_of_clocks
+from tracer_sklearn._text.dates import SERIALS, directives, illegal_reason, is_timed
 from tracer_sklearn._text.flags import distinct_words, learn_flag
 from tracer_sklearn._text.format import KINDS, ColumnFormat, Kind
 from tracer_sklearn._text.missing import (
@@ -24,6 +24,7 @@ from tracer_sklearn._text.months import MONTHS
 from tracer_sklearn._text.numbers import (
     NO_AMOUNT,
     STYLES,
+    adjoining_codes,
     choose_marks,
     fitting,
     is_whole,
@@ -49,7 +50,7 @@ class Learnt:
     Attributes
     ----------
     format : ColumnFormat
-        What `apply_format` takes. Text, where the order of day and month is undecidable.
+        What `apply_format` takes. Text, where the order of day, month and year is undecidable.
     why : str
         What decided, with the figure.
     n_values, n_missing, n_failures : int
@@ -67,6 +68,11 @@ class Learnt:
     n_failures: int = 0
     examples: tuple[str, ...] = ()
     ambiguous: tuple[ColumnFormat, ...] = ()
+
+    @property
+    def doubt(self) -> str:
+        """Between what its dates do not decide: "day and month"; empty where they do."""
+        return doubt_of(self.ambiguous) if self.ambiguous else ""
 
 
 def learn_format(
@@ -231,7 +237,7 @@ def format_from(spec: Any) -> ColumnFormat | str:
         return _fault(spec) or spec
     if not isinstance(spec, str):
         return f"{type(spec).__name__} is neither a ColumnFormat nor a string"
-    timed = "%M" in spec or spec in SERIALS
+    timed = is_timed(spec) or spec in SERIALS
     kind: Kind = "datetime" if timed else "date"
     format = ColumnFormat(kind, formats=(spec,), zoned="%z" in directives(spec))
     return _fault(format) or format
@@ -354,7 +360,8 @@ def _as_kind(
 
 def _from_dates(formats: tuple[ColumnFormat, ...], why: str) -> Learnt:
     if len(formats) > 1:
-        return _learnt(ColumnFormat("text"), f"order of day and month undecidable: {why}", formats)
+        why = f"order of {doubt_of(formats)} undecidable: {why}"
+        return _learnt(ColumnFormat("text"), why, formats)
     return _learnt(formats[0], why or f"read by {' or '.join(formats[0].formats)}")
 
 
@@ -369,7 +376,7 @@ def _learn_number(words: pl.DataFrame, decimal: str | None) -> Learnt | str:
     if style is None:
         return "amounts in several currencies"
     format, why = style
-    ids = looks_like_ids(words["text"])
+    ids = looks_like_ids(words["text"]) or adjoining_codes(words, format)
     if ids:
         return f"identifiers: {ids}"
     if not _accept(words, format):

@@ -1,4 +1,4 @@
-"""Names of months in several languages."""
+"""Names of months in several languages, and of weekdays."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ ENGLISH = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 ENGLISH_FULL = (
     *("january", "february", "march", "april", "may", "june", "july", "august"),
     *("september", "october", "november", "december"),
+)
+
+# English and German ones; in French "mar" would be a month as well
+WEEKDAYS = (
+    *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
+    *("mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun"),
+    *("montag", "dienstag", "mittwoch", "donnerstag", "freitag", "samstag", "sonnabend"),
+    *("sonntag", "mo", "di", "mi", "do", "fr", "sa", "so"),
 )
 
 # language: for each month the words that name it, in lower case

@@ -13,12 +13,12 @@ from tracer_sklearn._text.missing import any_of, escape
 _DOLLARS = ("$", "US$", "USD", "$US", "U$S")
 _CURRENCIES: tuple[tuple[str, ...], ...] = (
     _DOLLARS,
-    ("€", "EUR", "Euro", "Euros"),
+    ("€", "EUR", "Euro", "Euros", "euro", "euros", "EURO"),
     ("£", "GBP", "£GB"),
     ("CHF", "Fr", "Fr.", "SFr", "SFr.", "sFr."),
     ("¥", "￥", "JPY", "円"),
     ("CNY", "RMB", "元", "CN¥"),
-    ("₹", "INR", "Rs", "Rs.", "₨"),
+    ("₹", "INR", "Rs", "Rs.", "RS.", "₨"),
     ("R$", "BRL"),
     ("A$", "AU$", "AUD"),
     ("C$", "CA$", "CAD"),
@@ -26,7 +26,7 @@ _CURRENCIES: tuple[tuple[str, ...], ...] = (
     ("HK$", "HKD"),
     ("S$", "SGD"),
     ("MX$", "MXN"),
-    ("kr", "kr.", "SEK", "NOK", "DKK"),
+    ("kr", "kr.", "Kr", "Kr.", "SEK", "NOK", "DKK"),
     ("zł", "zl", "PLN"),
     ("Kč", "Kc", "CZK"),
     ("Ft", "HUF"),
@@ -62,6 +62,7 @@ _SCALES = (
 _POWER_OF = dict(_SCALES)
 # alone in a column these may as well be metres, minutes or bytes
 _DOUBTFUL_SCALES = {"m", "b", "mm"}
+_LETTERS = {word for word, _ in _SCALES if len(word) == 1}
 
 STYLES = (
     *((".", ""), (",", ""), (".", ","), (",", ".")),
@@ -97,7 +98,8 @@ def is_currency(word: str) -> bool:
 
 def is_plain(format: ColumnFormat) -> bool:
     """Tell a style without marks other than a decimal one; such cells are cast as they are."""
-    return not (format.thousands or format.currency or format.percent or format.scales)
+    affixes = format.currency or format.percent or format.scales or format.signs
+    return not (format.thousands or affixes)
 
 
 def number_pattern(format: ColumnFormat) -> str:
@@ -121,8 +123,9 @@ def number_pattern(format: ColumnFormat) -> str:
         integer = f"(?:[1-9][0-9]{{0,2}}(?:{mark}{group}){more}{mark}[0-9]{{3}}|{integer})"
     before, after = "", ""
     if format.currency:
-        before = f"(?:{any_of(format.currency)})?{_GAP}*"
-        after = f"{_GAP}*(?:{any_of(format.currency)})?"
+        apart, adjacent = any_of(format.currency), _adjacent(format.currency)
+        before = f"(?:(?:{apart}){_GAP}+|{adjacent})?"
+        after = f"(?:{_GAP}+(?:{apart})|{adjacent})?"
     if format.scales:
         after = f"{_GAP}*(?:{any_of(word for word, _ in format.scales)})?{after}"
     if format.percent:
@@ -131,9 +134,37 @@ def number_pattern(format: ColumnFormat) -> str:
     # the dash of 12.- is no minus
     closed = f"(?:{integer}(?:{decimal}{zeros}+)?{part})"
     signed = f"(?:[-+−]?{_GAP}*{before}|{before}[-+−]?{_GAP}*){number}{after}"
-    trailing = f"{before}{closed}{after}{_GAP}*{_MINUS}"
+    behind = f"(?:{_MINUS}|{_signs(format)})" if format.signs else _MINUS
+    trailing = f"{before}{closed}{after}{_GAP}*{behind}"
     bracketed = f"{before}\\({_GAP}*{before}{number}{after}{_GAP}*\\){after}"
     return f"^(?i:{signed}|{trailing}|{bracketed})$"
+
+
+def _signs(format: ColumnFormat, *, negative: bool = False) -> str:
+    return any_of(word for word, sign in format.signs if sign < 0 or not negative)
+
+
+def _adjacent(currency: tuple[str, ...]) -> str:
+    """Return the pattern of a currency that stands directly at the digits.
+
+    FR10 is a region and no amount in francs, but Fr10 is one: units count as they are written.
+    """
+    units = [word for word in currency if _is_unit(word)]
+    others = any_of(word for word in currency if not _is_unit(word))
+    if not units:
+        return f"(?:{others})"
+    exact = f"(?-i:{any_of(units)})"
+    return f"(?:{others}|{exact})" if others else exact
+
+
+def _is_unit(word: str) -> bool:
+    """Tell a currency of letters that is no code of capitals: Rs and kr, but neither USD nor $."""
+    return word.rstrip(".").isalpha() and word.upper() != word.lower() and not word.isupper()
+
+
+def _is_code(word: str) -> bool:
+    """Tell a currency of capital letters: USD and TL, but neither R$ nor 円."""
+    return word.rstrip(".").isalpha() and word.isupper()
 
 
 def _integer(digits: int | None, *, padded: bool) -> str:
@@ -158,7 +189,8 @@ def number(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
     power = _power(text, format)
     kept = _bare(text, format)
     size = _cast(kept if power is None else nw.concat_str(kept, power), format)
-    negative = text.str.contains("[(−-]")
+    debits = _signs(format, negative=True)
+    negative = text.str.contains(f"[(−-]|(?i:{debits})$" if debits else "[(−-]")
     return nw.when(negative).then(size * -1).otherwise(size)
 
 
@@ -172,7 +204,7 @@ def _undashed(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
 
 def _bare(text: nw.Expr, format: ColumnFormat) -> nw.Expr:
     """Return digits and decimal mark only; everything else stands at the ends or is a mark."""
-    words = "".join((*format.currency, *(word for word, _ in format.scales)))
+    words = "".join((*format.currency, *(word for word, _ in (*format.scales, *format.signs))))
     around = {*words.upper(), *words.lower(), *"()+-−%", *_GAPS} - {format.decimal}
     text = text.str.strip_chars("".join(sorted(around)))
     if format.thousands in (",", "."):
@@ -221,24 +253,29 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
         A number format without marks yet, which takes leading zeros; None where two currencies
         meet.
     """
+    signs = _learn_signs(values["text"])
+    ends = f"{_GAP}*(?i:{any_of(word for word, _ in signs)})$"
+    bare = pl.col("text").str.replace_all(ends, "") if signs else pl.col("text")
     noise = rf"[0-9.,'’´`()+−–—%{escape('-')}]|{_GAP}"
-    left = values.lazy().select(
-        left=pl.col("text").str.replace_all(noise, ""), rows="rows", text="text"
-    )
+    left = values.lazy().select(left=bare.str.replace_all(noise, ""), rows="rows", text="text")
     tokens = left.group_by("left").agg(pl.col("rows").sum()).sort("left").collect()
     percent = values.filter(pl.col("text").str.contains("%", literal=True))["rows"].sum()
     currencies: dict[tuple[str, ...], int] = {}
     scales: dict[str, int] = {}
+    letters_alone = True
     for token, rows in tokens.iter_rows():
         currency, scale = _split_token(token)
         if currency:
             currencies[currency] = currencies.get(currency, 0) + rows
         if scale:
             scales[scale] = scales.get(scale, 0) + rows
+            letters_alone &= scale in _LETTERS and not currency
     if len(currencies) > 1:
         return None
-    found = ColumnFormat("number", padded=True)
-    why = []
+    if letters_alone and not _scale_amounts(values["text"]):
+        scales = {}
+    found = ColumnFormat("number", padded=True, signs=signs)
+    why = [f"signs behind numbers: {' '.join(word for word, _ in signs)}"] if signs else []
     if currencies:
         found = replace(found, currency=next(iter(currencies)))
         why.append(f"currency {found.currency[0]}")
@@ -252,6 +289,39 @@ def learn_affixes(values: pl.DataFrame) -> tuple[ColumnFormat, str] | None:
         found = replace(found, percent=True)
         why.append(f"percent signs in {percent} rows")
     return found, ", ".join(why)
+
+
+# credit and debit as banks write them, in English and in German (Haben and Soll)
+_SIDES = ((("cr", 1), ("dr", -1)), (("h", 1), ("s", -1)))
+
+
+def _learn_signs(text: pl.Series) -> tuple[tuple[str, int], ...]:
+    """Return the marks behind numbers that give their sign.
+
+    Credit and debit must both occur, on all amounts, and with decimals: 5 Cr alone are crores,
+    8 H hours, and 5 S and 7 H sizes. 18+ means at least 18; 1.50+ is a sum where 2.50- occurs.
+    """
+    sums = [f"[0-9][.,][0-9]+{_GAP}*{sign}$" for sign in (r"\+", _MINUS)]
+    if all(text.str.contains(signed).any() for signed in sums):
+        return (("+", 1),)
+    held = text.filter(~text.str.contains("^0(?:[.,]0*)?$"))
+    for sides in _SIDES:
+        both = all(
+            held.str.contains(f"[.,][0-9]{{2}}{_GAP}*(?i:{word})$").any() for word, _ in sides
+        )
+        words = any_of(word for word, _ in sides)
+        if both and held.str.contains(f"[0-9]{_GAP}*(?i:{words})$").all():
+            return sides
+    return ()
+
+
+def _scale_amounts(text: pl.Series) -> bool:
+    """Tell letters that scale numbers, 141.93K, from those of the house numbers 5, 7B and 9K."""
+    letters = any_of(_LETTERS)
+    if text.str.contains(f"[0-9][.,][0-9]+{_GAP}*(?i:{letters})(?:$|[^a-zA-Z0-9])").any():
+        return True
+    zero = "^[-+−]?0(?:[.,]0*)?$"
+    return bool(text.str.contains(f"[0-9]{_GAP}*(?i:{letters})(?:$|[^a-zA-Z0-9])|{zero}").all())
 
 
 def _split_token(token: str) -> tuple[tuple[str, ...] | None, str]:
@@ -341,6 +411,38 @@ def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
     kept = text.str.replace_all(f"(?i:{any_of(format.currency)})", "") if format.currency else text
     whole = fitting(text, replace(format, kind="count"))
     return bool((whole & ~kept.str.contains(f"{mark}|[eE]")).all())
+
+
+def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
+    """Say why amounts such as USD101 may be codes, or return an empty string.
+
+    A column of amounts shows decimals or grouped thousands somewhere, or a blank or a symbol
+    at most numbers.
+    """
+    codes = any_of(word for word in format.currency if _is_code(word))
+    letters = any_of(word for word in format.currency if _is_code(word) or _is_unit(word))
+    text = words["text"]
+    if not letters:
+        return ""
+    if text.str.contains(f"^[^0-9]*(?i:{letters})[-+−(]?0[0-9]").any():
+        return "leading zeros"
+    if text.str.contains(f"^[^0-9]*(?i:{letters})[-+−(]?[0-9]{{{_WHOLE_DIGITS + 1},}}").any():
+        return f"whole numbers of more than {_WHOLE_DIGITS} digits"
+    adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]|[0-9)](?i:{codes})$")
+    units = any_of(word for word in format.currency if _is_unit(word))
+    if units:  # Rs.100 is none of the codes RS.100
+        adjoining &= ~text.str.contains(
+            f"(?:^|[^a-zA-Z])(?:{units})[-+−(]?[0-9]|[0-9)](?:{units})$"
+        )
+    if not codes or not adjoining.any():
+        return ""
+    amounts = text.filter(fitting(text, format))
+    if format.thousands or amounts.str.contains(f"[0-9]{_MARKS[format.decimal]}").any():
+        return ""
+    named = text.str.contains(f"(?i:{any_of(format.currency)})")
+    if words["rows"].filter(adjoining).sum() < words["rows"].filter(named & ~adjoining).sum():
+        return ""
+    return "letters directly at digits, and no cell shows decimals or thousands"
 
 
 # no measurements of one column lie further apart

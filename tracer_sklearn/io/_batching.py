@@ -135,7 +135,7 @@ class CsvBatches:
                 for at in range(0, max(1, text.height), self._rows)
             )
         report = self.report
-        warn(self._asked.who, report, self._learning.undecided if self._learning else [])
+        warn(self._asked.who, report, self._learning.undecided if self._learning else {})
 
     def _regrouped(self, pieces: Iterator[Piece]) -> Iterator[pl.DataFrame]:
         """Yield text in groups of a whole number of batches; the first is learnt from."""

@@ -64,9 +64,14 @@ class Learning:
         return Learning({name: self.learnt[name] for name in kept}, kept, self.dropped)
 
     @property
-    def undecided(self) -> list[str]:
-        """Columns of dates in which nothing decides between day and month."""
-        return [name for name, one in self.learnt.items() if one.ambiguous]
+    def undecided(self) -> dict[str, str]:
+        """Columns of dates in which nothing decides what comes first, and between what."""
+        return doubts_of(self.learnt)
+
+
+def doubts_of(learnt: Mapping[str, Learnt]) -> dict[str, str]:
+    """Return the columns of dates that are undecidable, with what nothing decides between."""
+    return {name: one.doubt for name, one in learnt.items() if one.ambiguous}
 
 
 def learn_columns(text: pl.DataFrame, opened: Opened, asked: Asked) -> Learning:
@@ -142,7 +147,7 @@ def typed(opened: Opened, asked: Asked) -> tuple[pl.DataFrame, IngestionReport]:
         "statistics": time.perf_counter() - typed_at,
     }
     report = report_of(opened, columns, dropped, before, after)
-    warn(asked.who, report, [name for name, one in learnt.items() if one.ambiguous])
+    warn(asked.who, report, doubts_of(learnt))
     return frame, report
 
 
@@ -194,7 +199,7 @@ def report_of(
     )
 
 
-def warn(who: str, report: IngestionReport, undecided: Sequence[str]) -> None:
+def warn(who: str, report: IngestionReport, undecided: Mapping[str, str]) -> None:
     """Warn of what was lost: rows, cells past a share, and dates that nothing decides."""
     said = []
     if report.lines.set_aside:
@@ -214,8 +219,8 @@ def warn(who: str, report: IngestionReport, undecided: Sequence[str]) -> None:
     if len(failing) > _MOST_NAMED:
         said.append(f"so do cells of {len(failing) - _MOST_NAMED} further columns")
     said += [
-        f"nothing decides between day and month in column {name!r}: it stays text"
-        for name in undecided[:_MOST_NAMED]
+        f"nothing decides between {doubt} in column {name!r}: it stays text"
+        for name, doubt in list(undecided.items())[:_MOST_NAMED]
     ]
     if said:
         warnings.warn(

@@ -107,7 +107,7 @@ def read_csv(
     -----
     DataQualityWarning
         If lines were set aside, if another table follows, if more than 2 % of a column's cells
-        do not fit its format, or if nothing decides between day and month.
+        do not fit its format, or if nothing decides between day and month, or day and year.
 
     Notes
     -----

@@ -176,7 +176,7 @@ def _stored(source: Source, question: Asked) -> tuple[pl.DataFrame, IngestionRep
             "checksum": time.perf_counter() - described,
         },
     )
-    warn("read_table", report, [])
+    warn("read_table", report, {})
     return frame, report
 
 

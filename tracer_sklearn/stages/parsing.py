@@ -286,7 +286,7 @@ class ColumnParser(Stage):
         if learnt.ambiguous and self.on_ambiguous_dates != "text":
             orders = " and ".join(repr(one.formats[0]) for one in learnt.ambiguous)
             raise DataError(
-                f"{self._name}: the order of day and month must be decidable from the column, "
+                f"{self._name}: the order of {learnt.doubt} must be decidable from the column, "
                 f"all dates of {series.name!r} can be read by {orders}; give "
                 f"formats={{{series.name!r}: {learnt.ambiguous[0].formats[0]!r}}} or set "
                 "`on_ambiguous_dates`.",
