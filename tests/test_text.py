@@ -98,6 +98,7 @@ MONEY = [
     (["1.234,00 H", "1,50 S", "0,00"], [1234.0, -1.5, 0.0]),
     (["CHF 1'234.00 H", "CHF 1.50 S"], [1234.0, -1.5]),
     (["5zł", "7 ZŁ"], [5, 7]),
+    (["101TRY", "250TRY"], [101, 250]),
 ]
 
 
@@ -140,7 +141,7 @@ def test_money_and_numbers_in_every_style(cells, expected):
         (["rs429358", "rs7412"], "no numbers"),
         (["USD101", "USD102"], "letters directly at digits"),
         (["usd-101", "usd-102", "usd 103"], "letters directly at digits"),
-        (["101TRY", "102TRY"], "letters directly at digits"),
+        (["101TL", "102TL"], "letters directly at digits"),
         (["TRY1", "TRY2", "RM 7"], "several currencies"),
         (["RM12", "RM14"], "letters directly at digits"),
         (["5", "7B", "9K", "12"], "no numbers"),

@@ -428,7 +428,11 @@ def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
         return "leading zeros"
     if text.str.contains(f"^[^0-9]*(?i:{letters})[-+−(]?[0-9]{{{_WHOLE_DIGITS + 1},}}").any():
         return f"whole numbers of more than {_WHOLE_DIGITS} digits"
-    adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]|[0-9)](?i:{codes})$")
+    # 100EUR is an amount, while 12TL may be anything
+    short = any_of(word for word in format.currency if _is_code(word) and len(word) < 3)
+    adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]")
+    if short:
+        adjoining |= text.str.contains(f"[0-9)](?i:{short})$")
     units = any_of(word for word in format.currency if _is_unit(word))
     if units:  # Rs.100 is none of the codes RS.100
         adjoining &= ~text.str.contains(
