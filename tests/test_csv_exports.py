@@ -426,17 +426,6 @@ def test_titles_of_one_word_stand_above_wide_tables_of_any_length(n_rows):
     assert frame.height == n_rows
 
 
-def test_comments_below_names_are_no_names():
-    comments = "#\n# Note : with permission of the author\n# of the list\n"
-    with pytest.warns(ts.DataQualityWarning, match="lines could not be used as rows"):
-        frame, report = frame_of(f"NAME,CODE,X\n{comments}Adindan,4201,5\nAfgooye,4205,15\n")
-    assert frame.columns == ["NAME", "CODE", "X"]
-    assert frame["CODE"].to_list() == [4201, 4205]
-    assert report.lines.set_aside == 3
-    frame, _ = frame_of("#chrom,start\nchr1,5\nchr2,7\n")
-    assert frame.columns == ["#chrom", "start"]
-
-
 @pytest.mark.parametrize("kind", HEADERS)
 def test_a_second_month_with_names_in_several_rows_is_read_as_the_first(kind):
     rows = "".join(f"R{n},{n},{2 * n},{3 * n},{4 * n}\n" for n in range(1, 9))

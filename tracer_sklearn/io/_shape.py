@@ -278,8 +278,6 @@ def _find_header(
     for at, record in enumerate(records):
         if is_blank(record.cells) or is_rule(record.cells):
             continue
-        if runs and _is_comment(record) and not _is_comment(records[runs[-1][-1]]):
-            continue
         verdict = _is_heading(record, draft, seen=bool(runs))
         if verdict is None and not runs and _counts_columns(record, records[at + 1 :], draft):
             return at, [record]
@@ -349,10 +347,6 @@ def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
         # names may happen to look like their column, and a title may start with a number
         return None if len(_stripped(record.cells)) > 1 or draft.width == 1 else False
     return bad > 0 and (draft.width == 1 or len(record.cells) > 1)
-
-
-def _is_comment(record: Record) -> bool:
-    return record.cells[0].startswith("#")
 
 
 def _is_row_below_names(record: Record, above: Record, draft: Shape) -> bool:
