@@ -350,3 +350,73 @@ def test_zeros_that_are_a_slip_do_not_make_amounts_identifiers():
     assert frame_of("n,x\n1,00\n2,0\n3,5000\n4,120\n").frame["x"].to_list() == [0, 0, 5000, 120]
     assert frame_of("n,x\n1,00\n2,10\n3,20\n4,30\n").frame["x"].to_list()[0] == "00"
     assert frame_of("n,x\n1,007\n2,0\n3,5000\n4,120\n").frame["x"].to_list()[0] == "007"
+
+
+def read_both_ways(text, **options):
+    """Read a file whole and in batches: the tables and the accounts of lines are the same."""
+    frame, report = frame_of(text, **options)
+    with ts.iter_csv(text.encode(), as_="polars", rows=1_000_000, **options) as batches:
+        assert pl.concat(batches).equals(frame)
+        assert batches.report.lines == report.lines
+        assert batches.report.dialect == report.dialect
+    assert report.lines.total == len(text.splitlines())
+    return frame, report
+
+
+@pytest.mark.parametrize("n_rows", [2, 40_000])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ('"id,name,price"', '"{0},""Ann, the {0}"",{0}.5"'),
+        ("id,name,price", '"{0},""Ann, the {0}"",{0}.5"'),
+        ('"id;name;price"', '"{0};Ann, the {0};{0},5"'),
+        ("id;name;price", '"{0};Ann, the {0};{0},5"'),
+        ('"id\tname\tprice"', '"{0}\t""Ann, the {0}""\t{0}.5"'),
+    ],
+)
+def test_lines_that_are_one_quoted_cell_each_are_unwrapped(header, row, end, n_rows):
+    rows = [row.format(n) for n in range(n_rows)]
+    frame, report = read_both_ways(end.join([header, *rows, ""]))
+    assert frame.columns == ["id", "name", "price"]
+    assert frame.rows() == [(n, f"Ann, the {n}", n + 0.5) for n in range(n_rows)]
+    assert report.dialect.wraps_lines
+    assert "whole lines in quotes" in str(report)
+
+
+def test_lines_below_those_in_quotes_are_taken_as_they_are_and_keep_their_numbers():
+    rows = "".join(f'"{n},""Ann, the {n}"",{n}.5"\n' for n in range(20_000))
+    text = f'"id,name,price"\n{rows}\n7,"Bob, the last",7.5\n"8,Cleo"\n9,Dora,9.5\n'
+    frame, report = read_both_ways(text)
+    assert frame.rows()[-3:] == [
+        (7, "Bob, the last", 7.5),
+        (8, "Cleo", None),
+        (9, "Dora", 9.5),
+    ]
+    assert [note.line for note in report.lines.notes["padded"]] == [20_004]
+    assert report.lines.blank == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'place\n"Boston, MA"\n"Austin, TX"\n',
+        '"place"\n"Boston, MA"\n"Austin, TX"\n',
+        '"City, State, Country"\n"Boston, MA, USA"\n"Austin, TX, USA"\n',
+        '"said"\n"Yes, he said, ""no"", and left"\n"No, she said, ""yes"", and stayed"\n',
+        '"Smith,John"\n"Miller,Ann"\n',
+        '"1,234,567"\n"2,345,678"\n',
+        '"tags"\n"red,green,blue"\n"red,white,black"\n',
+    ],
+)
+def test_columns_of_quoted_texts_stay_one_column(text):
+    frame, report = read_both_ways(text)
+    assert frame.width == 1
+    assert not report.dialect.wraps_lines
+
+
+def test_a_line_in_quotes_that_never_ends_is_refused_as_any_other():
+    rows = "".join(f'"{n},Ann,{n}.5"\n' for n in range(20_000))
+    text = f'"id,name,price"\n{rows}"{"x" * 3_000_000}"\n'
+    with pytest.raises(ts.exceptions.IngestionError, match=r"line 20002.*bytes"):
+        frame_of(text, limits={"max_row_bytes": 1_000_000})

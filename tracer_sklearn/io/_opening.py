@@ -17,6 +17,7 @@ from tracer_sklearn.io._records import Record, records_of
 from tracer_sklearn.io._rows import Convert, Piece, pieces_of
 from tracer_sklearn.io._shape import Shape, find_shape
 from tracer_sklearn.io._source import Source
+from tracer_sklearn.io._wrapped import is_wrapped, unwrapped_chunks
 from tracer_sklearn.io.dialect import (
     DELIMITERS,
     Dialect,
@@ -137,10 +138,15 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     line_end = line_end_of(head)
     chunks = line_chunks(raw, line_end)
     sample, chunks = _sample(chunks, source)
+    given = None if words.delimiter == "auto" else words.delimiter
+    if wraps_lines := is_wrapped(sample, given):
+        chunks = unwrapped_chunks(chunks, source.limits.max_row_bytes)
+        sample, chunks = _sample(chunks, source)
     text_of_sample = sample.decode("utf-8", "replace")
     announced = announced_delimiter(text_of_sample)
-    delimiter = announced if words.delimiter == "auto" else words.delimiter
+    delimiter = announced if given is None else given
     dialect = detect_dialect(text_of_sample, delimiter=delimiter, line_end=line_end)
+    dialect = dialect.model_copy(update={"wraps_lines": wraps_lines})
     records = list(records_of(text_of_sample, dialect))
     if not any(not is_blank(record.cells) for record in records):
         raise IngestionError.from_reason(

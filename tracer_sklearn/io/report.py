@@ -164,7 +164,8 @@ class IngestionReport(Part):
     encoding : EncodingGuess or None
         The encoding, how sure it is, and the runner-up; None where there is no text.
     dialect : Dialect or None
-        Delimiter, quotes, escapes and line ends; None where there is no text.
+        Delimiter, quotes, escapes, line ends, and whether whole lines stand in quotes; None where
+        there is no text.
     decimal : str
         The decimal mark that was given or that numbers gave away; empty where they did not.
     header_lines : list of int
@@ -276,6 +277,7 @@ class IngestionReport(Part):
             f"delimiter {dialect.delimiter!r}, quote {dialect.quote!r}, "
             f"line end {dialect.line_end!r}"
         )
+        written += ", whole lines in quotes" if dialect.wraps_lines else ""
         written += f", decimal {self.decimal!r}" if self.decimal else ""
         return [
             ("encoding", f"{guess.name} ({guess.confidence:.0%}{rival})"),
