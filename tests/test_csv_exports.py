@@ -420,3 +420,65 @@ def test_a_line_in_quotes_that_never_ends_is_refused_as_any_other():
     text = f'"id,name,price"\n{rows}"{"x" * 3_000_000}"\n'
     with pytest.raises(ts.exceptions.IngestionError, match=r"line 20002.*bytes"):
         frame_of(text, limits={"max_row_bytes": 1_000_000})
+
+
+@pytest.mark.parametrize("n_rows", [2, 30])
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        ("id,name,price", "{0},Ann,{0},50"),
+        ("name,price,day", "Ann {0},{0},25 €,2024-01-05"),
+        ("Date,What,Amount", "2024-01-{0:02},Rent,{0},250.00"),
+        ("Date,What,Amount", "2024-01-{0:02},Rent,$-{0},250"),
+        ("name,city,n", "Ann {0},Boston, MA,{0}"),
+        ("name,n,city", "Ann {0},{0},Boston, MA"),
+        ("what,day,n", "Rent,2024-01-{0:02},{0},7"),
+    ],
+)
+def test_a_comma_without_quotes_moves_no_names_in_silence(names, row, n_rows):
+    text = "".join(f"{line}\n" for line in [names, *(row.format(n) for n in range(1, n_rows + 1))])
+    with pytest.warns(ts.DataQualityWarning, match="rows have a cell more than the header"):
+        frame, report = read_both_ways(text)
+    assert frame.columns == [*names.split(","), "column_4"]
+    assert frame.height == n_rows
+    assert (report.header_lines, report.beyond_header) == ([1], 1)
+    assert "beyond the header: 1 cells" in str(report)
+
+
+def test_where_only_some_rows_have_a_comma_too_many_names_stay():
+    rows = "".join(f"A{n},{n},1{n},{50 if n % 4 else ''}\n".replace(",\n", "\n") for n in range(20))
+    with pytest.warns(ts.DataQualityWarning, match="a cell more than the header"):
+        frame, report = read_both_ways(f"name,n,price\n{rows}")
+    assert frame.columns == ["name", "n", "price", "column_4"]
+    assert report.lines.padded == 5
+
+
+@pytest.mark.parametrize("n_rows", [2, 40])
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        ('"mpg" "cyl"', '"Mazda RX{0}" 2{0}.5 6'),
+        ('"mpg","cyl"', '"Mazda RX{0}",2{0}.5,6'),
+        ('"age","weight"', '"{0}",35,{0}'),
+        ("age\tweight\tn", "{0}\t5\t35\t17"),
+        ('"name","n"', '"{0}","Ann",{0}'),
+    ],
+)
+def test_names_of_rows_that_r_writes_are_a_column(names, row, n_rows):
+    rows = "".join(f"{row.format(n)}\n" for n in range(1, n_rows + 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame, report = read_both_ways(f"{names}\n{rows}")
+    found = names.replace('"', "").replace("\t", " ").replace(",", " ").split()
+    assert frame.columns == ["column_1", *found]
+    assert frame.height == n_rows
+    assert report.beyond_header == 0
+
+
+def test_empty_cells_behind_all_rows_but_one_move_no_names():
+    text = "a,b,c\n1,2,3,\n2,2,3,\n3,2,3,a note\n"
+    with pytest.warns(ts.DataQualityWarning, match="a cell more than the header"):
+        frame, _ = read_both_ways(text)
+    assert frame.columns == ["a", "b", "c", "column_4"]
+    frame, _ = read_both_ways(text.replace("a note", ""))
+    assert frame.columns == ["a", "b", "c"]
