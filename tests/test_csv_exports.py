@@ -482,3 +482,66 @@ def test_empty_cells_behind_all_rows_but_one_move_no_names():
     assert frame.columns == ["a", "b", "c", "column_4"]
     frame, _ = read_both_ways(text.replace("a note", ""))
     assert frame.columns == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("n_pairs", [2, 3, 40])
+def test_lines_that_go_on_with_the_row_above_have_one_fate(n_pairs):
+    pair = "{0}/04/2018,DEBIT,5.6{0},\n,xx PAYEE {0}\n"
+    rows = "".join(pair.format(13 + n % 15) for n in range(n_pairs))
+    frame, report = read_both_ways(f"Transaction date,Description,Withdrawals,Deposits\n{rows}")
+    assert (frame.height, report.lines.footer, report.lines.padded) == (2 * n_pairs, 0, n_pairs)
+
+
+def test_a_short_line_is_either_mended_or_below_the_table():
+    rows = "".join(f"Anna {n},{n},{n}.5,x\n" for n in range(30))
+    text = f"name,n,price,what\n{rows}Bob,7,8.5\nTotal,99,400.5\nAll amounts in thousands,\n"
+    frame, report = read_both_ways(text)
+    assert frame.height == 31
+    assert [note.line for note in report.lines.notes["padded"]] == [32]
+    assert [note.line for note in report.lines.notes["footer"]] == [33, 34]
+    with pytest.raises(ts.exceptions.IngestionError, match="line 32:"):
+        frame_of(text, on_bad_lines="error")
+    frame_of(text.replace("8.5\n", "8.5,y\n"), on_bad_lines="error")
+
+
+@pytest.mark.parametrize("n_rows", [2, 9, 3_000])
+@pytest.mark.parametrize(
+    "last",
+    [
+        ["Average,2,7.5"],
+        ["Mean:,2,"],
+        ["Median,-,7.5"],
+        ["Count,9,9", "Overall average,2,7.5", "Total,9,90"],
+        ["Durchschnitt,2,7.5", "Anzahl,9,9"],
+        ["Promedio,2,7.5"],
+        ["Średnia,2,7.5"],
+        ["平均,2,7.5"],
+        ["Total,,"],
+        ["Gesamtsumme:,,"],
+    ],
+)
+def test_last_rows_of_averages_and_counts_are_no_rows(last, n_rows):
+    rows = [f"Anna {n},{n},{n}.5" for n in range(n_rows)]
+    frame, report = read_both_ways("\n".join(["name,n,score", *rows, *last, ""]))
+    assert frame.height == n_rows
+    reasons = {note.reason for note in report.lines.notes["footer"]}
+    assert reasons <= {"a row of totals", "a row of averages, counts or the like"}
+    assert report.lines.footer == len(last)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stat,v\nmean,5\nmedian,4\ncount,10\n",
+        ",a,b\nmin,5,6\n25%,3,4\nmean,2,1\n",
+        "name,n,what\nAnna,1,x\nBob,2,y\nAverage,7,z\n",
+        "name,n\nAnna,1\nBob,2\nAverage Joe,7\n",
+        "channel,n\nSearch,1\nSocial,2\nMedia,7\n",
+        "name,n\nAnna,1\nBob,2\nMax,7\n",
+        "word,meaning\nsum,Summe\nline,Zeile\ntotal,\n",
+    ],
+)
+def test_rows_that_are_called_like_statistics_are_rows(text):
+    frame, report = read_both_ways(text)
+    assert frame.height == 3
+    assert report.lines.footer == 0

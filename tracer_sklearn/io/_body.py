@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import dropwhile
 
 from tracer_sklearn._text.missing import SPACES
 from tracer_sklearn._text.numbers import is_currency
@@ -28,6 +29,22 @@ _TOTAL = re.compile(
     r"(?: (?:general|général|générale?|generale|complessivo|geral|overall|final|finale))?"
     r"(?:[\s:(\[]+(?:(?-i:[A-Z]{3})|[$€£¥₹]|Kč|zł|kr)[)\]]*)?(?:\s*:\s*\w[\w ]{0,30})?[\W_]*",
     re.IGNORECASE,
+)
+# words such as "media", "nombre" and "Max" are as often a channel, a name or somebody's
+_SUMMARY = re.compile(
+    r"[\W_]*(?:(?:grand|overall|total)[- ]?)?(?:averages?|avg|means?|counts?|medians?|"
+    r"minimum|maximum|durchschnitt(?:swert)?|mittelwert|anzahl|moyennes?|médianes?|promedios?|"
+    r"recuento|medianas?|conteggio|contagem|gemiddelde?|aantal|mediaan|średnia|mediana|liczba|průměr|medián|počet|"
+    r"priemer|átlag|darabszám|genomsnitt|medelvärde|antal|gjennomsnitt|gennemsnit|keskiarvo|"
+    r"mediaani|lukumäärä|prosjek|broj|povprečje|število|keskmine|vidējais|vidurkis|ortalama|"
+    r"medyan|среднее|медиана|количество|середнє|медіана|кількість|μέσος όρος|"
+    r"平均值?|中位数|中位數|中央値|件数|计数|計數|평균|중앙값|개수)"
+    r"(?: (?:total|general|overall|value|wert))?[\W_]*",
+    re.IGNORECASE,
+)
+# what rows of a table of statistics are called besides
+_STATISTIC = re.compile(
+    r"[\W_]*(?:n|min|max|std|sd|stdev|var|variance|[0-9]+ ?%)[\W_]*", re.IGNORECASE
 )
 _PROSE = re.compile(
     r"\s*[*†‡(\[]?\s*(?:source|sources|note|notes|quelle|quellen|anmerkung|fuente|nota|notas|fonte|"
@@ -64,6 +81,8 @@ class Body:
         self._fail = fail
         self._held: list[Record] = []
         self._suspects: list[tuple[Record, str]] = []
+        # what was mended in lines that are held, by line: it counts where they are rows
+        self._mends: dict[int, tuple[Notes, Record, str]] = {}
         self._gap = False
         self._drawn = False
         self._named = next((at for at, name in enumerate(shape.found) if name), None)
@@ -98,6 +117,7 @@ class Body:
         while held and (reason := self._ending(held[-1])):
             last.append((held.pop(), reason))
         for record, reason in reversed(last):
+            self._mends.pop(record.line, None)
             self.account.footer.add(record, reason)
         for record, _ in self._suspects:
             self.account.footer.add(record, "below the table")
@@ -112,6 +132,10 @@ class Body:
             for record in drawn:
                 self.account.set_aside.add(record, RULE)
             records = [record for record in records if not self._is_drawn(record)]
+        if self._mends:
+            for record in records:
+                if (mend := self._mends.pop(record.line, None)) is not None:
+                    self._put(*mend)
         self.account.add_rows(len(records), sum(record.n_lines for record in records))
         return [record.cells for record in records]
 
@@ -247,7 +271,7 @@ class Body:
                 self._put(self.account.set_aside, record, f"{found}, and they do not fit")
                 return None
         if len(cells) < width:
-            self._put(self.account.padded, record, found)
+            self._mends[record.line] = (self.account.padded, record, found)
             return Record(record.line, record.n_lines, [*cells, *[""] * (width - len(cells))])
         if not is_blank(cells[width:]):
             good, bad = self.shape.agrees(cells[:width])
@@ -255,12 +279,14 @@ class Body:
                 self._put(self.account.set_aside, record, f"{found}, and they do not fit")
                 return None
             found += ", the last ones were dropped"
-        self._put(self.account.cut, record, found)
+        self._mends[record.line] = (self.account.cut, record, found)
         return Record(record.line, record.n_lines, cells[:width])
 
     def _put(self, notes: Notes, record: Record, reason: str) -> None:
         if self._fail is not None:
-            raise self._fail(record, reason)
+            # the first bad line is the error, also where it is held
+            first = min((mend[1:] for mend in self._mends.values()), default=(record, reason))
+            raise self._fail(*min(first, (record, reason)))
         notes.add(record, reason)
 
     def _ending(self, record: Record) -> str:
@@ -274,19 +300,34 @@ class Body:
         at, first = held[0]
         if self._is_total(held):
             return "a row of totals"
+        if self._is_summary(held):
+            return "a row of averages, counts or the like"
         is_prose = _PROSE.fullmatch(first) is not None
         if is_prose and look(first) == "text" and looks[at] is not None:
             return "a line of text below the table"  # its commas are no delimiters
+        if at and not is_prose and self._continues(at):
+            return ""
         if len(held) == 1 and look(first) == "text" and (looks[at] is not None or self._dense):
             prose = is_prose or len(first.split()) > 2 or looks[at] is not None
             return "a line of text below the table" if prose else ""
         return ""
+
+    def _continues(self, at: int) -> bool:
+        """Tell a last line that goes on with the row above it, as lines further up do.
+
+        They hold nothing but a text in the same column, and rows stand between them.
+        """
+        alike = [_places(row.cells) == [at] for row in self._held]
+        others = list(dropwhile(bool, reversed(alike)))
+        return alike[-1] and any(others)
 
     def _is_total(self, held: list[tuple[int, str]]) -> bool:
         """Tell a row of a word for totals and of numbers; a currency may stand beside them."""
         looks = self.shape.looks
         words = [(at, cell) for at, cell in held if _TOTAL.fullmatch(cell)]
         at, word = words[0] if words else held[0]
+        if words and len(held) == 1 and "number" in looks:
+            return looks[at] is None
         if look(word) == looks[at] or not (words or self._has_marked(at, word)):
             return False
         others = [(place, cell) for place, cell in held if place != at and look(cell) != "empty"]
@@ -300,8 +341,28 @@ class Body:
         alone = at == held[0][0] or (held[0][0] > 0 and len(numbers) == len(others))
         return bool(numbers) and not texts and alone
 
+    def _is_summary(self, held: list[tuple[int, str]]) -> bool:
+        """Tell a row of a word such as "Average" and of numbers, in a table of other rows."""
+        at, word = held[0]
+        others = {look(cell) for _, cell in held[1:]}
+        if not _SUMMARY.fullmatch(word) or others - {"empty"} != {"number"}:
+            return False
+        above = [row.cells[at].strip(SPACES) for row in self._held[:-1] if at < len(row.cells)]
+        while above and _is_statistic(above[-1]):
+            above.pop()
+        return len(above) > 1 and not any(map(_is_statistic, above))
+
     def _has_marked(self, at: int, word: str) -> bool:
         """Tell stars that no other of the last rows has in this column, and some have none."""
         others = [row.cells[at].strip(SPACES) for row in self._held[:-1] if at < len(row.cells)]
         alone = word not in others and not all(map(_STARS.fullmatch, others))
         return alone and _STARS.fullmatch(word) is not None
+
+
+def _places(cells: list[str]) -> list[int]:
+    """Return where cells hold something."""
+    return [at for at, cell in enumerate(cells) if cell.strip(SPACES)]
+
+
+def _is_statistic(word: str) -> bool:
+    return any(words.fullmatch(word) for words in (_SUMMARY, _TOTAL, _STATISTIC))
