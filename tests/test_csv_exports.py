@@ -545,3 +545,59 @@ def test_rows_that_are_called_like_statistics_are_rows(text):
     frame, report = read_both_ways(text)
     assert frame.height == 3
     assert report.lines.footer == 0
+
+
+@pytest.mark.parametrize("n_rows", [2, 60, 900])
+@pytest.mark.parametrize("end", ["", "\nSource: the shop,,\n"])
+@pytest.mark.parametrize("blank", ["", '""'])
+def test_a_last_row_of_sums_needs_no_word(blank, end, n_rows):
+    rows = "".join(f"Channel {n},{n + 1},{n + 1}.10\n" for n in range(n_rows))
+    users = n_rows * (n_rows + 1) // 2
+    total = f"{users},{(10 * users + n_rows) / 10:.2f}"
+    frame, report = read_both_ways(f"Channel,Users,Sales\n{rows}{blank},{total}\n{end}")
+    assert frame.height == n_rows
+    assert report.lines.notes["footer"][0].reason.startswith("a row of totals: each number")
+    frame, report = read_both_ways(f"Channel,Users,Sales\n{rows}{blank},{users},7.5\n{end}")
+    assert frame.height == n_rows + 1
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("a,n", "x,5\n,5\n"),
+        ("a,n", "x,0\ny,0\n,0\n"),
+        ("a,n", "x,0\ny,5\n,5\n"),
+        ("a,n", "x,5\n,3\n,8\n"),
+        ("a,n,what", "x,5,u\ny,3,v\n,8,w\n"),
+        ("a,n", "x,5\n,8\ny,3\n"),
+        ("a;n", "x;1.234,5\ny;2,5\n;1237\n;1\n"),
+    ],
+)
+def test_rows_without_a_name_that_prove_nothing_are_rows(header, rows):
+    frame, report = read_both_ways(f"{header}\n{rows}")
+    assert frame.height == rows.count("\n")
+    assert report.lines.footer == 0
+
+
+@pytest.mark.parametrize("n_rows", [2, 60, 900, 30_000])
+def test_a_total_above_the_rows_is_no_row_where_it_can_be_added_up(n_rows):
+    rows = "".join(f"v{n},How to {n},{n + 1},{n}\n" for n in range(n_rows))
+    views, likes = n_rows * (n_rows + 1) // 2, n_rows * (n_rows - 1) // 2
+    text = f"Content,Title,Views,Likes\nTotal,,{views},{likes}\n{rows}"
+    frame, report = read_both_ways(text)
+    known = n_rows < 1_000
+    assert frame.height == n_rows + (not known)
+    assert frame["Content"][0] == ("v0" if known else "Total")
+    assert frame["Content"][-1] == f"v{n_rows - 1}"
+    notes = report.lines.notes.get("footer", [])
+    assert [note.line for note in notes] == [2] * known
+    frame, report = read_both_ways(text.replace(f"Total,,{views}", f"Total,,{views + 1}"))
+    assert frame["Content"][0] == "Total"
+    assert frame.height == n_rows + 1
+
+
+def test_totals_above_and_below_the_rows_are_no_rows():
+    text = "Content,Title,Views\nTotal,,125\na1,How,80\nb2,P2,45\nTotal,,125\n"
+    frame, report = read_both_ways(text)
+    assert frame["Views"].to_list() == [80, 45]
+    assert [note.line for note in report.lines.notes["footer"]] == [2, 5]

@@ -13,6 +13,7 @@ from tracer_sklearn.io._cells import is_blank, is_rule, look
 from tracer_sklearn.io._names import is_header_again
 from tracer_sklearn.io._records import Record
 from tracer_sklearn.io._shape import Shape
+from tracer_sklearn.io._sums import adds_up
 
 _TOTAL = re.compile(
     r"[\W_]*(?:(?:(?:grand|sub|over|net)[- ]?)?(?:total|totals|totaal|totale|totaux|totales|totalt|"
@@ -55,9 +56,14 @@ _PROSE = re.compile(
 )
 # SAP marks its totals with stars
 _STARS = re.compile(r"\*{1,9}")
+_TOTALS = "a row of totals"
 RULE = "a line drawn with characters"
 # so many last rows may be totals and footers
 _HELD = 10
+# tables of so many rows, columns of numbers, and characters in a cell, are added up
+_SUMMED = 1_000
+_SUMMED_COLUMNS = 200
+_SUMMED_CHARACTERS = 50
 
 Fail = Callable[[Record, str], Exception]
 
@@ -73,9 +79,13 @@ class Body:
         Where everything is counted.
     fail : callable
         Makes the error of a bad record; None where bad records are mended or set aside.
+    first : Record or None
+        The first record below the header, which may be a total of the others.
     """
 
-    def __init__(self, shape: Shape, account: Account, fail: Fail | None) -> None:
+    def __init__(
+        self, shape: Shape, account: Account, fail: Fail | None, first: Record | None = None
+    ) -> None:
         self.shape = shape
         self.account = account
         self._fail = fail
@@ -92,18 +102,44 @@ class Body:
             expected == "number" and share > 0.9
             for expected, share in zip(shape.looks, shape.filled, strict=False)
         )
+        self._numbers = [at for at, seen in enumerate(shape.looks) if seen == "number"]
+        # the first cells and the numbers of all rows so far; None where they are too many
+        few = 0 < len(self._numbers) <= _SUMMED_COLUMNS
+        self._above: list[list[str]] | None = [] if few else None
+        # a first row that may be the total of the others, and the rows that wait for its fate
+        self._expected = first.line if first is not None and self._is_leading(first) else 0
+        self._top: Record | None = None
+        self._waiting: list[list[str]] = []
 
     @property
     def is_plain(self) -> bool:
         """Whether nothing is pending that the next record could decide."""
         return not (self._gap or self._suspects or self._other)
 
+    @property
+    def passes_blocks(self) -> bool:
+        """Whether rows may go past this one."""
+        return self.is_plain and not self._expected and self._top is None
+
+    def pass_block(
+        self, n_rows: int, n_lines: int, records: Callable[[], Iterable[Record]]
+    ) -> None:
+        """Count rows that go past."""
+        self.account.add_rows(n_rows, n_lines)
+        if self._above is not None and self.account.rows <= _SUMMED:
+            self._remember(record.cells for record in records())
+        else:
+            self._above = None
+
     def feed(self, records: Iterable[Record]) -> list[list[str]]:
         """Take records, give back rows of the table's width."""
         rows: list[list[str]] = []
         for record in records:
             self._take(record, rows)
-        return rows
+        if self._top is None:
+            return rows
+        self._waiting += rows
+        return self._with_top() if len(self._waiting) > _SUMMED else []
 
     def release(self) -> list[list[str]]:
         """Give back the rows that were held, because rows follow."""
@@ -113,9 +149,20 @@ class Body:
     def close(self) -> list[list[str]]:
         """Give back the last rows; what follows the table is named."""
         held = self._held
+        if self._top is not None and not self._waiting and len(held) < 2:
+            held.insert(0, self._top)
+            self._top = None
         last: list[tuple[Record, str]] = []
         while held and (reason := self._ending(held[-1])):
             last.append((held.pop(), reason))
+        if held and _TOTALS not in [reason for _, reason in last] and self._is_sum(held[-1]):
+            last.append((held.pop(), f"{_TOTALS}: each number is the sum of its column"))
+        rows = self._counted(held)
+        if self._top is not None and self._adds_up(self._top.cells):
+            last.append((self._top, f"{_TOTALS} above the others"))
+            self._top = None
+        elif self._top is not None:
+            self._waiting = self._with_top()
         for record, reason in reversed(last):
             self._mends.pop(record.line, None)
             self.account.footer.add(record, reason)
@@ -124,7 +171,47 @@ class Body:
         self._suspects = []
         self._held = []
         self._settle_table()
-        return self._counted(held)
+        return [*self._waiting, *rows]
+
+    def _with_top(self) -> list[list[str]]:
+        """Give back the rows that waited, the first one, which is none but a row, before them."""
+        first = [self._top] if self._top is not None else []
+        rows, self._top, self._waiting = [*self._counted(first), *self._waiting], None, []
+        return rows
+
+    def _remember(self, rows: Iterable[list[str]]) -> None:
+        if self._above is not None:
+            places = [0, *self._numbers]
+            self._above += [[cells[at][:_SUMMED_CHARACTERS] for at in places] for cells in rows]
+            if len(self._above) > _SUMMED:
+                self._above = None
+
+    def _adds_up(self, cells: list[str]) -> bool:
+        """Tell a row whose numbers are the sums of all others."""
+        total = [cells[at] for at in self._numbers]
+        rows = [row[1:] for row in self._above or ()]
+        return len(rows) > 1 and adds_up(total, rows, self.shape.decimal)
+
+    def _is_sum(self, record: Record) -> bool:
+        """Tell a last row without a name whose numbers are the sums of those above."""
+        places = _places(record.cells)
+        if self._above is None or 0 in places or not {*places} <= {*self._numbers}:
+            return False
+        known = len(self._above)
+        self._remember(row.cells for row in self._held[:-1] if not self._is_drawn(row))
+        named = all(row[0].strip(SPACES) for row in self._above or ())
+        found = named and self._adds_up(record.cells)
+        if self._above is not None:
+            del self._above[known:]
+        return found
+
+    def _is_leading(self, record: Record) -> bool:
+        """Tell a row of a word for totals and of numbers, as some exports begin with."""
+        cells, width = record.cells, self.shape.width
+        if len(cells) != width or not _TOTAL.fullmatch(cells[0].strip(SPACES)):
+            return False
+        places = [at for at in _places(cells)[1:] if look(cells[at]) != "empty"]
+        return bool(places) and {*places} <= {*self._numbers}
 
     def _counted(self, records: list[Record]) -> list[list[str]]:
         if self._drawn:
@@ -137,6 +224,7 @@ class Body:
                 if (mend := self._mends.pop(record.line, None)) is not None:
                     self._put(*mend)
         self.account.add_rows(len(records), sum(record.n_lines for record in records))
+        self._remember(record.cells for record in records)
         return [record.cells for record in records]
 
     def _take(self, record: Record, rows: list[list[str]]) -> None:
@@ -171,6 +259,9 @@ class Body:
             self._put(self.account.set_aside, suspect, reason)
         self._suspects = []
         self._gap = False
+        if record.line == self._expected:
+            self._expected, self._top = 0, record
+            return
         self._held.append(mended)
         if len(self._held) > _HELD:
             rows += self._counted(self._held[:-_HELD])
@@ -299,7 +390,7 @@ class Body:
             return RULE
         at, first = held[0]
         if self._is_total(held):
-            return "a row of totals"
+            return _TOTALS
         if self._is_summary(held):
             return "a row of averages, counts or the like"
         is_prose = _PROSE.fullmatch(first) is not None

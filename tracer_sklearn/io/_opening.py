@@ -177,7 +177,12 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         decimal,
         account,
         {"read": read - began, "encoding": decoded - read, "detection": decided - decoded},
-        Body(shape, account, _failing(source) if words.on_bad_lines == "error" else None),
+        Body(
+            shape,
+            account,
+            _failing(source) if words.on_bad_lines == "error" else None,
+            next((r for r in records if r.line >= first and not is_blank(r.cells)), None),
+        ),
         chunks,
         first,
         _start_of(first, sample),
