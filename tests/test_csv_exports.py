@@ -601,3 +601,42 @@ def test_totals_above_and_below_the_rows_are_no_rows():
     frame, report = read_both_ways(text)
     assert frame["Views"].to_list() == [80, 45]
     assert [note.line for note in report.lines.notes["footer"]] == [2, 5]
+
+
+@pytest.mark.parametrize("n_rows", [4, 40, 9_000])
+@pytest.mark.parametrize(
+    "comments",
+    [
+        ["#", "# Note : permission, from Des Newman"],
+        ["#", "#", "# a, b, c", "#"],
+        ["# Datums, as of 2001"],
+        ["#one note", "-----"],
+    ],
+)
+def test_comments_below_the_names_are_no_names(comments, n_rows):
+    rows = [f"Adindan {n},{4200 + n},{n}" for n in range(n_rows)]
+    for above in ([], ["# a file of datums", "# made by hand"]):
+        lines = [*above, "NAME,CODE,X", *comments, *rows, ""]
+        frame, report = read_both_ways("\n".join(lines))
+        assert frame.columns == ["NAME", "CODE", "X"]
+        assert frame.height == n_rows
+        assert report.header_lines == [len(above) + 1]
+        assert report.lines.above == len(above) + len(comments)
+        assert report.lines.notes["above"][len(above)].reason == "a comment below the header"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("#;Account;Date\n1;10;2024-01-31\n2;20;2024-02-29\n", ["#", "Account", "Date"]),
+        ("#chrom\tstart\tend\nchr1\t10\t20\nchr2\t30\t40\n", ["#chrom", "start", "end"]),
+        ("tag,n\n#love,5\nother,7\nelse,8\n", ["tag", "n"]),
+        ("unit,n,m\n# 12,5,6\nB 7,7,8\nC 8,8,9\n", ["unit", "n", "m"]),
+        ("tag,n\n#,5\n#a,7\n#b,8\n", ["tag", "n"]),
+    ],
+)
+def test_names_and_rows_that_begin_with_the_mark_of_comments_stay(text, columns):
+    frame, report = read_both_ways(text)
+    assert frame.columns == columns
+    assert frame.height == report.lines.total - 1
+    assert report.lines.above == 0

@@ -12,7 +12,7 @@ from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._account import Account, lines_of
 from tracer_sklearn.io._blocks import BLOCK_BYTES, SMALL_BLOCK_BYTES, Block, Cutter, line_chunks
 from tracer_sklearn.io._body import RULE, Body, Fail
-from tracer_sklearn.io._cells import is_blank
+from tracer_sklearn.io._cells import is_blank, is_rule
 from tracer_sklearn.io._records import Record, records_of
 from tracer_sklearn.io._rows import Convert, Piece, pieces_of
 from tracer_sklearn.io._shape import Shape, find_shape
@@ -288,7 +288,8 @@ def _above(records: Sequence[Record], shape: Shape, account: Account) -> int:
         else:
             account.above.add(record, "above the table")
     for record in shape.rules:
-        account.above.add(record, RULE)
+        drawn = is_rule(record.cells)
+        account.above.add(record, RULE if drawn else "a comment below the header")
     account.header = lines_of(shape.header)
     skipped = [*records[: shape.before], *shape.header, *shape.rules]
     lines = lines_of(skipped)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import dropwhile, pairwise, takewhile
 from typing import Literal
 
@@ -53,7 +53,7 @@ class Shape:
     decimal : str
         "," or "." where the cells of the file give it away, else empty.
     rules : tuple of Record
-        The records between the header and the first row: lines drawn with characters.
+        The records between the header and the first row: comments, lines drawn with characters.
     beyond_header : int
         Number of cells that rows have more than the header, where some of them hold something.
     """
@@ -101,6 +101,13 @@ def find_shape(
     delimiter : str, default=";"
         What separates cells; commas are no decimal marks beside it unless cells show some.
     """
+    if header is not None and (comments := _comments_below_names(records)):
+        lines = {comment.line for comment in comments}
+        others = [record for record in records if record.line not in lines]
+        shape = find_shape(others, header=header, wanted=wanted, delimiter=delimiter)
+        last = shape.header[-1] if shape.header else None
+        if last is not None and last.line + last.n_lines == comments[0].line:
+            return replace(shape, rules=(*comments, *shape.rules))
     rows = [record for record in records if not is_blank(record.cells)]
     if not rows:
         return Shape(width=0, before=len(records))
@@ -159,6 +166,31 @@ def find_shape(
         rules=tuple(rules),
         beyond_header=0 if row_names else _beyond(head, body, width),
     )
+
+
+def _comments_below_names(records: Sequence[Record]) -> list[Record]:
+    """Return the lines that begin with # right below names, where no row further down does.
+
+    Some of them have another width than the names, or hold nothing else: a row may begin so too.
+    """
+    marked = [_is_marked(record) for record in records]
+    at = next((at for at in range(1, len(records)) if marked[at] and not marked[at - 1]), 0)
+    comments = list(takewhile(_is_marked, records[at:]))
+    rest = records[at + len(comments) :]
+    if not at or any(map(_is_marked, rest)) or all(is_blank(record.cells) for record in rest):
+        return []
+    names = records[at - 1].cells
+    other = [len(comment.cells) != len(names) for comment in comments]
+    words = [comment.cells[0].strip(SPACES).lstrip("#") for comment in comments]
+    told = all(
+        is_other or not word or word[0] in SPACES
+        for is_other, word in zip(other, words, strict=True)
+    )
+    return comments if len(names) > 1 and any(other) and told else []
+
+
+def _is_marked(record: Record) -> bool:
+    return record.cells[0].lstrip(SPACES).startswith("#")
 
 
 def _end_of_first_table(records: Sequence[Record]) -> int:
