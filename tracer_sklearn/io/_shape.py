@@ -14,6 +14,12 @@ from tracer_sklearn._text.numbers import is_currency
 from tracer_sklearn.io._cells import Look, is_blank, is_rule, is_year, look
 from tracer_sklearn.io._names import join_header, unique_names
 from tracer_sklearn.io._records import Record
+from tracer_sklearn.io._wider import (
+    are_names_too_few,
+    cells_beyond,
+    comments_below_names,
+    has_row_names,
+)
 
 _MOST_ROWS = 150
 _TYPED: tuple[Look, ...] = ("number", "date", "flag")
@@ -21,15 +27,6 @@ _TYPED: tuple[Look, ...] = ("number", "date", "flag")
 _ALIKE = 0.75
 # in so many rows the first value of a column that repeats would repeat as well
 _TELLING_ROWS = 20
-# share of the rows that must be alike for telling that a comma splits a cell of theirs
-_SPLIT = 0.9
-_HALVES = tuple(
-    (re.compile(rf"[^\w.,]{{0,3}}{whole}"), re.compile(rf"{rest}\s?\D{{0,4}}"))
-    for whole, rest in (
-        (r"[0-9]+(?:\.[0-9]{3})*", "[0-9]{2}"),  # 12,50
-        ("[1-9][0-9]{0,2}", r"[0-9]{3}(?:\.[0-9]+)?"),  # 1,250.00
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ def find_shape(
     delimiter : str, default=";"
         What separates cells; commas are no decimal marks beside it unless cells show some.
     """
-    if header is not None and (comments := _comments_below_names(records)):
+    if header is not None and (comments := comments_below_names(records)):
         lines = {comment.line for comment in comments}
         others = [record for record in records if record.line not in lines]
         shape = find_shape(others, header=header, wanted=wanted, delimiter=delimiter)
@@ -132,7 +129,7 @@ def find_shape(
         start, head = _first_row(records, draft), []
     else:
         start, head = _find_header(records, draft, wanted)
-        if not head and _are_names_too_few(records[start:], draft):
+        if not head and are_names_too_few(records[start:], width, looks):
             head = [records[start]]
     levels = _index_names(head, records[start + len(head) :]) if header == "auto" else 0
     if levels:
@@ -144,7 +141,7 @@ def find_shape(
     if header == "auto" and head:
         width = _width_below(records[rows_from:], head[-1]) or width
     tops = [len(_stripped(record.cells)) for record in head]
-    row_names = _has_row_names(head, records[rows_from:], width, delimiter)
+    row_names = has_row_names(head, records[rows_from:], width, delimiter)
     width = max(width, *tops) if tops else width
     cells = [["", *record.cells] if row_names else record.cells for record in head]
     # what stands above the names of index columns names the rows of the header
@@ -164,33 +161,8 @@ def find_shape(
         filled=filled,
         decimal=_decimal(body, looks, delimiter),
         rules=tuple(rules),
-        beyond_header=0 if row_names else _beyond(head, body, width),
+        beyond_header=0 if row_names else cells_beyond(head, body, width),
     )
-
-
-def _comments_below_names(records: Sequence[Record]) -> list[Record]:
-    """Return the lines that begin with # right below names, where no row further down does.
-
-    Some of them have another width than the names, or hold nothing else: a row may begin so too.
-    """
-    marked = [_is_marked(record) for record in records]
-    at = next((at for at in range(1, len(records)) if marked[at] and not marked[at - 1]), 0)
-    comments = list(takewhile(_is_marked, records[at:]))
-    rest = records[at + len(comments) :]
-    if not at or any(map(_is_marked, rest)) or all(is_blank(record.cells) for record in rest):
-        return []
-    names = records[at - 1].cells
-    other = [len(comment.cells) != len(names) for comment in comments]
-    words = [comment.cells[0].strip(SPACES).lstrip("#") for comment in comments]
-    told = all(
-        is_other or not word or word[0] in SPACES
-        for is_other, word in zip(other, words, strict=True)
-    )
-    return comments if len(names) > 1 and any(other) and told else []
-
-
-def _is_marked(record: Record) -> bool:
-    return record.cells[0].lstrip(SPACES).startswith("#")
 
 
 def _end_of_first_table(records: Sequence[Record]) -> int:
@@ -582,68 +554,6 @@ def _are_in_turn(years: Sequence[str]) -> bool:
     steps = {int(later) > int(earlier) for earlier, later in pairwise(years)}
     equal = len({*years}) < len(years)
     return len(steps) == 1 and not equal
-
-
-def _are_names_too_few(records: Sequence[Record], draft: Shape) -> bool:
-    """Tell names over all columns but the last one, a typed one; all rows below have it."""
-    first, *others = [record.cells for record in records if not is_blank(record.cells)] or [[]]
-    names = _clean_cells(first)
-    if len(names) != draft.width - 1 or len(others) < 2 or draft.looks[-1] is None:
-        return False
-    even = {len(cells) for cells in others} == {draft.width}
-    below = {cell.strip(SPACES) for cells in others for cell in cells}
-    named = len({*names}) == len(names) and {look(name) for name in names} <= {"text", "flag"}
-    return even and named and not below & {*names}
-
-
-def _has_row_names(
-    head: Sequence[Record], rows: Sequence[Record], width: int, delimiter: str
-) -> bool:
-    """Tell a file whose rows start with a name that the header does not know, as R writes them.
-
-    All rows have such names, and none comes again. A comma in a cell without quotes makes rows
-    wider than the header as well: then their last cell is the one too many.
-    """
-    if len(head) != 1 or len(head[0].cells) != width - 1 or width < 3:
-        return False
-    wide = [_clean_cells(row.cells) for row in rows if len(row.cells) == width]
-    names = [cells[0] for cells in wide]
-    filled = sum(bool(cells[-1]) for cells in wide)
-    narrow = sum(len(row.cells) == width - 1 for row in rows)
-    if not all(names) or len({*names}) < len(names):
-        return False
-    if 2 * filled <= len(wide) or narrow > (1 - _SPLIT) * len(wide):
-        return False
-    counted = names == _count(1, len(names))
-    return delimiter != "," or not (
-        any(_is_split_number(wide, at) for at in range(counted, width - 1))
-        or _has_text_behind_blanks([row.cells for row in rows if len(row.cells) == width])
-    )
-
-
-def _is_split_number(rows: Sequence[Sequence[str]], at: int) -> bool:
-    """Tell numbers that a decimal comma, or one between thousands, cuts into two cells."""
-    return any(
-        sum(bool(whole.fullmatch(row[at]) and rest.fullmatch(row[at + 1])) for row in rows)
-        >= _SPLIT * len(rows)
-        for whole, rest in _HALVES
-    )
-
-
-def _has_text_behind_blanks(rows: Sequence[Sequence[str]]) -> bool:
-    """Tell a column of texts that begin with a blank, as behind a comma of prose; others do not."""
-    behind = [all(row[at].startswith(" ") for row in rows) for at in range(1, len(rows[0]))]
-    texts = (
-        any(look(row[at]) == "text" for row in rows) for at, is_so in enumerate(behind, 1) if is_so
-    )
-    return any(texts) and not all(behind)
-
-
-def _beyond(head: Sequence[Record], body: Sequence[Sequence[str]], width: int) -> int:
-    """Count the cells that rows have more than a header of one record."""
-    if len(head) != 1 or not any(not is_blank(list(cells[len(head[0].cells) :])) for cells in body):
-        return 0
-    return max(0, width - len(head[0].cells))
 
 
 def _decimal(
