@@ -444,3 +444,293 @@ def test_a_nameless_column_of_missing_marks_is_left_out_in_batches_too():
     assert report.dropped_columns == [2]
     with ts.iter_csv(f"n,,word\n{rows}".encode(), rows=2, as_="polars") as batches:
         assert pl.concat(batches).equals(frame)
+
+
+def read_both_ways(text, **options):
+    """Read a file whole and in batches: the tables and the accounts of lines are the same."""
+    frame, report = frame_of(text, **options)
+    with ts.iter_csv(text.encode(), as_="polars", rows=1_000_000, **options) as batches:
+        assert pl.concat(batches).equals(frame)
+        assert batches.report.lines == report.lines
+        assert batches.report.dialect == report.dialect
+    assert report.lines.total == len(text.splitlines())
+    return frame, report
+
+
+@pytest.mark.parametrize("n_rows", [2, 40_000])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ('"id,name,price"', '"{0},""Ann, the {0}"",{0}.5"'),
+        ("id,name,price", '"{0},""Ann, the {0}"",{0}.5"'),
+        ('"id;name;price"', '"{0};Ann, the {0};{0},5"'),
+        ("id;name;price", '"{0};Ann, the {0};{0},5"'),
+        ('"id\tname\tprice"', '"{0}\t""Ann, the {0}""\t{0}.5"'),
+    ],
+)
+def test_lines_that_are_one_quoted_cell_each_are_unwrapped(header, row, end, n_rows):
+    rows = [row.format(n) for n in range(n_rows)]
+    frame, report = read_both_ways(end.join([header, *rows, ""]))
+    assert frame.columns == ["id", "name", "price"]
+    assert frame.rows() == [(n, f"Ann, the {n}", n + 0.5) for n in range(n_rows)]
+    assert report.dialect.wraps_lines
+    assert "whole lines in quotes" in str(report)
+
+
+def test_lines_below_those_in_quotes_are_taken_as_they_are_and_keep_their_numbers():
+    rows = "".join(f'"{n},""Ann, the {n}"",{n}.5"\n' for n in range(20_000))
+    text = f'"id,name,price"\n{rows}\n7,"Bob, the last",7.5\n"8,Cleo"\n9,Dora,9.5\n'
+    frame, report = read_both_ways(text)
+    assert frame.rows()[-3:] == [
+        (7, "Bob, the last", 7.5),
+        (8, "Cleo", None),
+        (9, "Dora", 9.5),
+    ]
+    assert [note.line for note in report.lines.notes["padded"]] == [20_004]
+    assert report.lines.blank == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'place\n"Boston, MA"\n"Austin, TX"\n',
+        '"place"\n"Boston, MA"\n"Austin, TX"\n',
+        '"City, State, Country"\n"Boston, MA, USA"\n"Austin, TX, USA"\n',
+        '"said"\n"Yes, he said, ""no"", and left"\n"No, she said, ""yes"", and stayed"\n',
+        '"Smith,John"\n"Miller,Ann"\n',
+        '"1,234,567"\n"2,345,678"\n',
+        '"tags"\n"red,green,blue"\n"red,white,black"\n',
+    ],
+)
+def test_columns_of_quoted_texts_stay_one_column(text):
+    frame, report = read_both_ways(text)
+    assert frame.width == 1
+    assert not report.dialect.wraps_lines
+
+
+def test_a_line_in_quotes_that_never_ends_is_refused_as_any_other():
+    rows = "".join(f'"{n},Ann,{n}.5"\n' for n in range(20_000))
+    text = f'"id,name,price"\n{rows}"{"x" * 3_000_000}"\n'
+    with pytest.raises(ts.exceptions.IngestionError, match=r"line 20002.*bytes"):
+        frame_of(text, limits={"max_row_bytes": 1_000_000})
+
+
+@pytest.mark.parametrize("n_rows", [2, 30])
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        ("id,name,price", "{0},Ann,{0},50"),
+        ("name,price,day", "Ann {0},{0},25 €,2024-01-05"),
+        ("Date,What,Amount", "2024-01-{0:02},Rent,{0},250.00"),
+        ("Date,What,Amount", "2024-01-{0:02},Rent,$-{0},250"),
+        ("name,city,n", "Ann {0},Boston, MA,{0}"),
+        ("name,n,city", "Ann {0},{0},Boston, MA"),
+        ("what,day,n", "Rent,2024-01-{0:02},{0},7"),
+    ],
+)
+def test_a_comma_without_quotes_moves_no_names_in_silence(names, row, n_rows):
+    text = "".join(f"{line}\n" for line in [names, *(row.format(n) for n in range(1, n_rows + 1))])
+    with pytest.warns(ts.DataQualityWarning, match="rows have a cell more than the header"):
+        frame, report = read_both_ways(text)
+    assert frame.columns == [*names.split(","), "column_4"]
+    assert frame.height == n_rows
+    assert (report.header_lines, report.beyond_header) == ([1], 1)
+    assert "beyond the header: 1 cells" in str(report)
+
+
+def test_where_only_some_rows_have_a_comma_too_many_names_stay():
+    rows = "".join(f"A{n},{n},1{n},{50 if n % 4 else ''}\n".replace(",\n", "\n") for n in range(20))
+    with pytest.warns(ts.DataQualityWarning, match="a cell more than the header"):
+        frame, report = read_both_ways(f"name,n,price\n{rows}")
+    assert frame.columns == ["name", "n", "price", "column_4"]
+    assert report.lines.padded == 5
+
+
+@pytest.mark.parametrize("n_rows", [2, 40])
+@pytest.mark.parametrize(
+    ("names", "row"),
+    [
+        ('"mpg" "cyl"', '"Mazda RX{0}" 2{0}.5 6'),
+        ('"mpg","cyl"', '"Mazda RX{0}",2{0}.5,6'),
+        ('"age","weight"', '"{0}",35,{0}'),
+        ("age\tweight\tn", "{0}\t5\t35\t17"),
+        ('"name","n"', '"{0}","Ann",{0}'),
+    ],
+)
+def test_names_of_rows_that_r_writes_are_a_column(names, row, n_rows):
+    rows = "".join(f"{row.format(n)}\n" for n in range(1, n_rows + 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame, report = read_both_ways(f"{names}\n{rows}")
+    found = names.replace('"', "").replace("\t", " ").replace(",", " ").split()
+    assert frame.columns == ["column_1", *found]
+    assert frame.height == n_rows
+    assert report.beyond_header == 0
+
+
+def test_empty_cells_behind_all_rows_but_one_move_no_names():
+    text = "a,b,c\n1,2,3,\n2,2,3,\n3,2,3,a note\n"
+    with pytest.warns(ts.DataQualityWarning, match="a cell more than the header"):
+        frame, _ = read_both_ways(text)
+    assert frame.columns == ["a", "b", "c", "column_4"]
+    frame, _ = read_both_ways(text.replace("a note", ""))
+    assert frame.columns == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("n_pairs", [2, 3, 40])
+def test_lines_that_go_on_with_the_row_above_have_one_fate(n_pairs):
+    pair = "{0}/04/2018,DEBIT,5.6{0},\n,xx PAYEE {0}\n"
+    rows = "".join(pair.format(13 + n % 15) for n in range(n_pairs))
+    frame, report = read_both_ways(f"Transaction date,Description,Withdrawals,Deposits\n{rows}")
+    assert (frame.height, report.lines.footer, report.lines.padded) == (2 * n_pairs, 0, n_pairs)
+
+
+def test_a_short_line_is_either_mended_or_below_the_table():
+    rows = "".join(f"Anna {n},{n},{n}.5,x\n" for n in range(30))
+    text = f"name,n,price,what\n{rows}Bob,7,8.5\nTotal,99,400.5\nAll amounts in thousands,\n"
+    frame, report = read_both_ways(text)
+    assert frame.height == 31
+    assert [note.line for note in report.lines.notes["padded"]] == [32]
+    assert [note.line for note in report.lines.notes["footer"]] == [33, 34]
+    with pytest.raises(ts.exceptions.IngestionError, match="line 32:"):
+        frame_of(text, on_bad_lines="error")
+    frame_of(text.replace("8.5\n", "8.5,y\n"), on_bad_lines="error")
+
+
+@pytest.mark.parametrize("n_rows", [2, 9, 3_000])
+@pytest.mark.parametrize(
+    "last",
+    [
+        ["Average,2,7.5"],
+        ["Mean:,2,"],
+        ["Median,-,7.5"],
+        ["Count,9,9", "Overall average,2,7.5", "Total,9,90"],
+        ["Durchschnitt,2,7.5", "Anzahl,9,9"],
+        ["Promedio,2,7.5"],
+        ["Średnia,2,7.5"],
+        ["平均,2,7.5"],
+        ["Total,,"],
+        ["Gesamtsumme:,,"],
+    ],
+)
+def test_last_rows_of_averages_and_counts_are_no_rows(last, n_rows):
+    rows = [f"Anna {n},{n},{n}.5" for n in range(n_rows)]
+    frame, report = read_both_ways("\n".join(["name,n,score", *rows, *last, ""]))
+    assert frame.height == n_rows
+    reasons = {note.reason for note in report.lines.notes["footer"]}
+    assert reasons <= {"a row of totals", "a row of averages, counts or the like"}
+    assert report.lines.footer == len(last)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stat,v\nmean,5\nmedian,4\ncount,10\n",
+        ",a,b\nmin,5,6\n25%,3,4\nmean,2,1\n",
+        "name,n,what\nAnna,1,x\nBob,2,y\nAverage,7,z\n",
+        "name,n\nAnna,1\nBob,2\nAverage Joe,7\n",
+        "channel,n\nSearch,1\nSocial,2\nMedia,7\n",
+        "name,n\nAnna,1\nBob,2\nMax,7\n",
+        "word,meaning\nsum,Summe\nline,Zeile\ntotal,\n",
+    ],
+)
+def test_rows_that_are_called_like_statistics_are_rows(text):
+    frame, report = read_both_ways(text)
+    assert frame.height == 3
+    assert report.lines.footer == 0
+
+
+@pytest.mark.parametrize("n_rows", [2, 60, 900])
+@pytest.mark.parametrize("end", ["", "\nSource: the shop,,\n"])
+@pytest.mark.parametrize("blank", ["", '""'])
+def test_a_last_row_of_sums_needs_no_word(blank, end, n_rows):
+    rows = "".join(f"Channel {n},{n + 1},{n + 1}.10\n" for n in range(n_rows))
+    users = n_rows * (n_rows + 1) // 2
+    total = f"{users},{(10 * users + n_rows) / 10:.2f}"
+    frame, report = read_both_ways(f"Channel,Users,Sales\n{rows}{blank},{total}\n{end}")
+    assert frame.height == n_rows
+    assert report.lines.notes["footer"][0].reason.startswith("a row of totals: each number")
+    frame, report = read_both_ways(f"Channel,Users,Sales\n{rows}{blank},{users},7.5\n{end}")
+    assert frame.height == n_rows + 1
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        ("a,n", "x,5\n,5\n"),
+        ("a,n", "x,0\ny,0\n,0\n"),
+        ("a,n", "x,0\ny,5\n,5\n"),
+        ("a,n", "x,5\n,3\n,8\n"),
+        ("a,n,what", "x,5,u\ny,3,v\n,8,w\n"),
+        ("a,n", "x,5\n,8\ny,3\n"),
+        ("a;n", "x;1.234,5\ny;2,5\n;1237\n;1\n"),
+    ],
+)
+def test_rows_without_a_name_that_prove_nothing_are_rows(header, rows):
+    frame, report = read_both_ways(f"{header}\n{rows}")
+    assert frame.height == rows.count("\n")
+    assert report.lines.footer == 0
+
+
+@pytest.mark.parametrize("n_rows", [2, 60, 900, 30_000])
+def test_a_total_above_the_rows_is_no_row_where_it_can_be_added_up(n_rows):
+    rows = "".join(f"v{n},How to {n},{n + 1},{n}\n" for n in range(n_rows))
+    views, likes = n_rows * (n_rows + 1) // 2, n_rows * (n_rows - 1) // 2
+    text = f"Content,Title,Views,Likes\nTotal,,{views},{likes}\n{rows}"
+    frame, report = read_both_ways(text)
+    known = n_rows < 1_000
+    assert frame.height == n_rows + (not known)
+    assert frame["Content"][0] == ("v0" if known else "Total")
+    assert frame["Content"][-1] == f"v{n_rows - 1}"
+    notes = report.lines.notes.get("footer", [])
+    assert [note.line for note in notes] == [2] * known
+    frame, report = read_both_ways(text.replace(f"Total,,{views}", f"Total,,{views + 1}"))
+    assert frame["Content"][0] == "Total"
+    assert frame.height == n_rows + 1
+
+
+def test_totals_above_and_below_the_rows_are_no_rows():
+    text = "Content,Title,Views\nTotal,,125\na1,How,80\nb2,P2,45\nTotal,,125\n"
+    frame, report = read_both_ways(text)
+    assert frame["Views"].to_list() == [80, 45]
+    assert [note.line for note in report.lines.notes["footer"]] == [2, 5]
+
+
+@pytest.mark.parametrize("n_rows", [4, 40, 9_000])
+@pytest.mark.parametrize(
+    "comments",
+    [
+        ["#", "# Note : permission, from Des Newman"],
+        ["#", "#", "# a, b, c", "#"],
+        ["# Datums, as of 2001"],
+        ["#one note", "-----"],
+    ],
+)
+def test_comments_below_the_names_are_no_names(comments, n_rows):
+    rows = [f"Adindan {n},{4200 + n},{n}" for n in range(n_rows)]
+    for above in ([], ["# a file of datums", "# made by hand"]):
+        lines = [*above, "NAME,CODE,X", *comments, *rows, ""]
+        frame, report = read_both_ways("\n".join(lines))
+        assert frame.columns == ["NAME", "CODE", "X"]
+        assert frame.height == n_rows
+        assert report.header_lines == [len(above) + 1]
+        assert report.lines.above == len(above) + len(comments)
+        assert report.lines.notes["above"][len(above)].reason == "a comment below the header"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("#;Account;Date\n1;10;2024-01-31\n2;20;2024-02-29\n", ["#", "Account", "Date"]),
+        ("#chrom\tstart\tend\nchr1\t10\t20\nchr2\t30\t40\n", ["#chrom", "start", "end"]),
+        ("tag,n\n#love,5\nother,7\nelse,8\n", ["tag", "n"]),
+        ("unit,n,m\n# 12,5,6\nB 7,7,8\nC 8,8,9\n", ["unit", "n", "m"]),
+        ("tag,n\n#,5\n#a,7\n#b,8\n", ["tag", "n"]),
+    ],
+)
+def test_names_and_rows_that_begin_with_the_mark_of_comments_stay(text, columns):
+    frame, report = read_both_ways(text)
+    assert frame.columns == columns
+    assert frame.height == report.lines.total - 1
+    assert report.lines.above == 0

@@ -148,7 +148,8 @@ def _facts(report: Any) -> Iterator[tuple[str, str]]:
         yield "encoding", f"{guess.name} ({guess.confidence:.0%} sure{rival})"
         decimal = f", decimal mark '{report.decimal}'" if report.decimal else ""
         delimiter = {"\t": "tab", " ": "blank"}.get(dialect.delimiter, f"'{dialect.delimiter}'")
-        yield "written", f"delimiter {delimiter}{decimal}"
+        wraps = ", whole lines in quotes" if dialect.wraps_lines else ""
+        yield "written", f"delimiter {delimiter}{decimal}{wraps}"
         where = ", ".join(map(str, report.header_lines))
         yield "header", f"line {where}" if where else "none; columns are numbered"
     yield "lines", _lines(report.lines)

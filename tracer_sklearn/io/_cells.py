@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from tracer_sklearn._text.missing import (
@@ -40,6 +41,9 @@ _FLAGS = frozenset(
         *("si", "sí", "sì", "não", "nao", "sim", "tak", "nie", "ano", "ne"),
     )
 )
+_TYPED: tuple[Look, ...] = ("number", "date", "flag")
+# share of a column's cells that look alike before a stray one counts as a mistake
+_ALIKE = 0.75
 _YEAR = re.compile("(?:19|20)[0-9]{2}")
 
 # cells longer than this are prose
@@ -105,3 +109,30 @@ def is_year(cell: str) -> bool:
 
 def _is_decimal(text: str) -> bool:
     return text.count(".") == 1 and text.replace(".", "", 1).isdigit()
+
+
+def looks_of(
+    body: Sequence[Sequence[str]], width: int
+) -> tuple[tuple[Look | None, ...], tuple[float, ...]]:
+    """Tell what the cells of each column look like, and how many hold something."""
+    looks: list[Look | None] = []
+    filled = []
+    for column in range(width):
+        seen = Counter(look(row[column]) if column < len(row) else "empty" for row in body)
+        held = sum(seen.values()) - seen["empty"]
+        filled.append(held / max(1, len(body)))
+        best = max(_TYPED, key=lambda kind: seen[kind])
+        alike = held and seen[best] >= _ALIKE * held
+        looks.append(best if alike else None)
+    return tuple(looks), tuple(filled)
+
+
+def stripped(cells: Sequence[str]) -> Sequence[str]:
+    end = len(cells)
+    while end and not cells[end - 1].strip(SPACES):
+        end -= 1
+    return cells[:end]
+
+
+def clean_cells(cells: Sequence[str]) -> list[str]:
+    return [cell.strip(SPACES) for cell in cells]

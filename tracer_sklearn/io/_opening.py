@@ -12,11 +12,12 @@ from tracer_sklearn.exceptions import IngestionError
 from tracer_sklearn.io._account import Account, lines_of
 from tracer_sklearn.io._blocks import BLOCK_BYTES, SMALL_BLOCK_BYTES, Block, Cutter, line_chunks
 from tracer_sklearn.io._body import RULE, Body, Fail
-from tracer_sklearn.io._cells import is_blank
+from tracer_sklearn.io._cells import is_blank, is_rule
 from tracer_sklearn.io._records import Record, records_of
 from tracer_sklearn.io._rows import Convert, Piece, pieces_of
 from tracer_sklearn.io._shape import Shape, find_shape
 from tracer_sklearn.io._source import Source
+from tracer_sklearn.io._wrapped import is_wrapped, unwrapped_chunks
 from tracer_sklearn.io.dialect import (
     DELIMITERS,
     Dialect,
@@ -137,10 +138,15 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
     line_end = line_end_of(head)
     chunks = line_chunks(raw, line_end)
     sample, chunks = _sample(chunks, source)
+    given = None if words.delimiter == "auto" else words.delimiter
+    if wraps_lines := is_wrapped(sample, given):
+        chunks = unwrapped_chunks(chunks, source.limits.max_row_bytes)
+        sample, chunks = _sample(chunks, source)
     text_of_sample = sample.decode("utf-8", "replace")
     announced = announced_delimiter(text_of_sample)
-    delimiter = announced if words.delimiter == "auto" else words.delimiter
+    delimiter = announced if given is None else given
     dialect = detect_dialect(text_of_sample, delimiter=delimiter, line_end=line_end)
+    dialect = dialect.model_copy(update={"wraps_lines": wraps_lines})
     records = list(records_of(text_of_sample, dialect))
     if not any(not is_blank(record.cells) for record in records):
         raise IngestionError.from_reason(
@@ -171,7 +177,12 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         decimal,
         account,
         {"read": read - began, "encoding": decoded - read, "detection": decided - decoded},
-        Body(shape, account, _failing(source) if words.on_bad_lines == "error" else None),
+        Body(
+            shape,
+            account,
+            _failing(source) if words.on_bad_lines == "error" else None,
+            next((r for r in records if r.line >= first and not is_blank(r.cells)), None),
+        ),
         chunks,
         first,
         _start_of(first, sample),
@@ -277,7 +288,8 @@ def _above(records: Sequence[Record], shape: Shape, account: Account) -> int:
         else:
             account.above.add(record, "above the table")
     for record in shape.rules:
-        account.above.add(record, RULE)
+        drawn = is_rule(record.cells)
+        account.above.add(record, RULE if drawn else "a comment below the header")
     account.header = lines_of(shape.header)
     skipped = [*records[: shape.before], *shape.header, *shape.rules]
     lines = lines_of(skipped)

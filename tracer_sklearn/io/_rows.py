@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -74,11 +75,11 @@ def pieces_of(
             yield Piece(len(rows), _as_table(rows, places))
 
     for block, piece in _in_order(blocks, parse):
-        if piece is None or not body.is_plain:
+        if piece is None or not body.passes_blocks:
             yield from by_hand(body.feed(records(block)))
             continue
         yield from by_hand(body.release())
-        body.account.add_rows(block.n_records, block.n_lines)
+        body.pass_block(block.n_records, block.n_lines, partial(records, block))
         yield piece
     yield from by_hand(body.close())
 

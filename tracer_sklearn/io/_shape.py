@@ -11,19 +11,29 @@ from typing import Literal
 
 from tracer_sklearn._text.missing import SPACES
 from tracer_sklearn._text.numbers import is_currency
-from tracer_sklearn.io._cells import Look, is_blank, is_rule, is_year, look
+from tracer_sklearn.io._cells import (
+    Look,
+    clean_cells,
+    is_blank,
+    is_rule,
+    is_year,
+    look,
+    looks_of,
+    stripped,
+)
+from tracer_sklearn.io._decimal_mark import decimal_mark
+from tracer_sklearn.io._extent import end_of_first_table, end_of_preamble
 from tracer_sklearn.io._names import join_header, unique_names
 from tracer_sklearn.io._records import Record
+from tracer_sklearn.io._wider import (
+    are_names_too_few,
+    cells_beyond,
+    comments_below_names,
+    has_row_names,
+)
 
 _MOST_ROWS = 150
 _PLAIN = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
-_TYPED: tuple[Look, ...] = ("number", "date", "flag")
-# share of a column's cells that look alike before a stray one counts as a mistake
-_ALIKE = 0.75
-# so many lines may stand above a table
-_MOST_ABOVE = 60
-# a key, its value and perhaps a unit
-_KEY_CELLS = 3
 # in so many rows the first value of a column that repeats would repeat as well
 _TELLING_ROWS = 20
 
@@ -49,7 +59,9 @@ class Shape:
     decimal : str
         "," or "." where the cells of the file give it away, else empty.
     rules : tuple of Record
-        The records between the header and the first row: lines drawn with characters.
+        The records between the header and the first row: comments, lines drawn with characters.
+    beyond_header : int
+        Number of cells that rows have more than the header, where some of them hold something.
     """
 
     width: int
@@ -61,6 +73,7 @@ class Shape:
     filled: tuple[float, ...] = ()
     decimal: Literal["", ".", ","] = ""
     rules: tuple[Record, ...] = ()
+    beyond_header: int = 0
 
     def agrees(self, cells: Sequence[str]) -> tuple[int, int]:
         """Count the cells that look like their typed column, and those that do not."""
@@ -94,6 +107,13 @@ def find_shape(
     delimiter : str, default=";"
         What separates cells; commas are no decimal marks beside it unless cells show some.
     """
+    if header is not None and (comments := comments_below_names(records)):
+        lines = {comment.line for comment in comments}
+        others = [record for record in records if record.line not in lines]
+        shape = find_shape(others, header=header, wanted=wanted, delimiter=delimiter)
+        last = shape.header[-1] if shape.header else None
+        if last is not None and last.line + last.n_lines == comments[0].line:
+            return replace(shape, rules=(*comments, *shape.rules))
     rows = [record for record in records if not is_blank(record.cells)]
     if not rows:
         return Shape(width=0, before=len(records))
@@ -104,10 +124,10 @@ def find_shape(
         if {*map(_folded, wanted)} <= {*map(_folded, unasked.names)}:
             return unasked
     elif header == "auto":
-        if end := _end_of_first_table(records):
+        if end := end_of_first_table(records):
             records = records[:end]
             rows = [record for record in rows if record.line <= records[-1].line]
-        elif start := _end_of_preamble(records):
+        elif start := end_of_preamble(records):
             below = find_shape(records[start:], delimiter=delimiter)
             return replace(below, before=below.before + start)
     width = _width(rows)
@@ -116,7 +136,7 @@ def find_shape(
     body[1:] = [cells for cells in body[1:] if cells != body[0]]
     # the first full record may be the header, or the first two
     double = len(body) > 2 and (_are_names_over_names(*body[:2]) or _are_units(*body[:2]))
-    looks, filled = _columns(body[2 if double else 1 :] or body, width)
+    looks, filled = looks_of(body[2 if double else 1 :] or body, width)
     if len(body) == 1:  # "y" and "n" may be names
         looks = tuple(None if seen == "flag" else seen for seen in looks)
     draft = Shape(width=width, looks=looks, filled=filled)
@@ -127,6 +147,8 @@ def find_shape(
         start, head = _first_row(records, draft), []
     else:
         start, head = _find_header(records, draft, wanted)
+        if not head and are_names_too_few(records[start:], width, looks):
+            head = [records[start]]
     levels = _index_names(head, records[start + len(head) :]) if header == "auto" else 0
     if levels:
         head.append(records[start + len(head)])
@@ -136,8 +158,8 @@ def find_shape(
     rows_from += len(rules)
     if header == "auto" and head:
         width = _width_below(records[rows_from:], head[-1]) or width
-    tops = [len(_stripped(record.cells)) for record in head]
-    row_names = _has_row_names(head, records[rows_from:], width)
+    tops = [len(stripped(record.cells)) for record in head]
+    row_names = has_row_names(head, records[rows_from:], width, delimiter)
     width = max(width, *tops) if tops else width
     cells = [["", *record.cells] if row_names else record.cells for record in head]
     # what stands above the names of index columns names the rows of the header
@@ -146,7 +168,7 @@ def find_shape(
     body = [r.cells for r in records[rows_from:] if not is_blank(r.cells)]
     body = [cells for cells in body if not is_rule(cells, least=3)][:_MOST_ROWS]
     if width != draft.width or len(head) != 1 or start:
-        looks, filled = _columns([row for row in body if abs(len(row) - width) <= 1] or body, width)
+        looks, filled = looks_of([row for row in body if abs(len(row) - width) <= 1] or body, width)
     return Shape(
         width=width,
         header=tuple(head),
@@ -155,80 +177,10 @@ def find_shape(
         names=unique_names(found),
         looks=looks,
         filled=filled,
-        decimal=_decimal(body, looks, delimiter),
+        decimal=decimal_mark(body, looks, delimiter),
         rules=tuple(rules),
+        beyond_header=0 if row_names else cells_beyond(head, body, width),
     )
-
-
-def _end_of_first_table(records: Sequence[Record]) -> int:
-    """Return where the first of stacked tables ends, or 0 where nothing says that it is one.
-
-    It has names over a column of numbers or dates, at least five rows, all as wide as its
-    names, and is no small block of parameters above the data; the table after the blank line
-    has another width, names where the first one holds numbers or dates, and as even rows.
-    """
-    start = next((at for at, record in enumerate(records) if not is_blank(record.cells)), 0)
-    first = list(takewhile(lambda record: not is_blank(record.cells), records[start:]))
-    end = start + len(first)
-    rest = list(dropwhile(lambda record: is_blank(record.cells), records[end:]))
-    below = list(takewhile(lambda record: not is_blank(record.cells), rest))
-    if len(first) < 6 or len(below) < 2 or len(below) > 5 * len(first):
-        return 0
-    names, others = first[0].cells, below[0].cells
-    width = len(names)
-    even = {len(record.cells) for record in first} == {width}
-    even = even and {len(record.cells) for record in below} == {len(others)}
-    named = all(look(cell) == "text" for cell in [*names, *others])
-    if not (even and named and 1 < width != len(others) > 1):
-        return 0
-    looks, _ = _columns([record.cells for record in first[1:]], width)
-    return end if any(looks[: len(others)]) else 0
-
-
-def _end_of_preamble(records: Sequence[Record]) -> int:
-    """Return where the names stand below lines of keys and values, or 0 where there are none.
-
-    However short the table is: each line above has a few cells, at most half as many as there are
-    names, and the row below them holds a number or a date. Without a blank line between, one of
-    the lines must have a key with a colon or a value that is no name, or they may be names over
-    names.
-    """
-    seen: list[list[str]] = []
-    for at, record in enumerate(records[:_MOST_ABOVE]):
-        if is_blank(record.cells) or is_rule(record.cells):
-            continue
-        names = _clean_cells(_stripped(record.cells))
-        if seen and len(names) > 2 and all(look(cell) == "text" for cell in names):
-            below = (row.cells for row in records[at + 1 :] if not is_blank(row.cells))
-            row = next((cells for cells in below if not is_rule(cells)), [])
-            if _is_row_of(row, record.cells):
-                apart = is_blank(records[at - 1].cells)
-                most = min(_KEY_CELLS, len(names) // 2)
-                narrow = all(sum(map(bool, line)) <= most for line in seen)
-                return at if narrow and (apart or any(map(_is_key, seen))) else 0
-        seen.append(names)
-    return 0
-
-
-def _is_row_of(row: Sequence[str], names: Sequence[str]) -> bool:
-    """Tell a row about as wide as names of text and half full, with a number or a date."""
-    looks = [look(cell) for cell in row]
-    held = len(looks) - looks.count("empty")
-    typed = looks.count("number") + looks.count("date")
-    return abs(len(row) - len(names)) <= 1 and 2 * held >= len(_stripped(names)) and typed > 0
-
-
-def _is_key(line: Sequence[str]) -> bool:
-    """Tell a key with its value from names that reach over others."""
-    told = [cell for cell in line[1:2] if look(cell) in ("number", "date") and not is_year(cell)]
-    return line[0].endswith(":") or (line[0] != "" and bool(told))
-
-
-def _stripped(cells: Sequence[str]) -> Sequence[str]:
-    end = len(cells)
-    while end and not cells[end - 1].strip(SPACES):
-        end -= 1
-    return cells[:end]
 
 
 def _width(rows: Sequence[Record]) -> int:
@@ -248,22 +200,6 @@ def _width_below(records: Sequence[Record], head: Record) -> int | None:
     rows = list(takewhile(lambda record: not is_blank(record.cells), records))
     agree = len(rows) < len(records) and {len(row.cells) for row in rows} == {len(head.cells)}
     return len(head.cells) if agree and len(rows) > 1 else None
-
-
-def _columns(
-    body: Sequence[Sequence[str]], width: int
-) -> tuple[tuple[Look | None, ...], tuple[float, ...]]:
-    """Tell what the cells of each column look like, and how many hold something."""
-    looks: list[Look | None] = []
-    filled = []
-    for column in range(width):
-        seen = Counter(look(row[column]) if column < len(row) else "empty" for row in body)
-        held = sum(seen.values()) - seen["empty"]
-        filled.append(held / max(1, len(body)))
-        best = max(_TYPED, key=lambda kind: seen[kind])
-        alike = held and seen[best] >= _ALIKE * held
-        looks.append(best if alike else None)
-    return tuple(looks), tuple(filled)
 
 
 def _find_header(
@@ -345,7 +281,7 @@ def _is_heading(record: Record, draft: Shape, *, seen: bool) -> bool | None:
     good, bad = draft.agrees(record.cells)
     if good > bad or (good and seen):
         # names may happen to look like their column, and a title may start with a number
-        return None if len(_stripped(record.cells)) > 1 or draft.width == 1 else False
+        return None if len(stripped(record.cells)) > 1 or draft.width == 1 else False
     return bad > 0 and (draft.width == 1 or len(record.cells) > 1)
 
 
@@ -355,7 +291,7 @@ def _is_row_below_names(record: Record, above: Record, draft: Shape) -> bool:
     The record above names every column, each by another name, or all but that of row names; a
     currency where numbers are expected is a unit.
     """
-    names, cells = _clean_cells(above.cells), _clean_cells(record.cells)
+    names, cells = clean_cells(above.cells), clean_cells(record.cells)
     if not 1 < draft.width == len(names) == len(cells) or not cells[0]:
         return False
     named = names if draft.width == 2 else names[1:]
@@ -384,7 +320,7 @@ def _describes_file(record: Record, below: Sequence[Record], draft: Shape) -> bo
 
 def _is_short(record: Record, draft: Shape) -> bool:
     """Tell a record of one or two cells where the table has at least twice as many columns."""
-    return len(_stripped(record.cells)) <= 2 and draft.width > 3
+    return len(stripped(record.cells)) <= 2 and draft.width > 3
 
 
 def _counts_years(
@@ -406,8 +342,8 @@ def _counts_years(
     in_turn = above is None and steps in ({1}, {-1})
     if sum(map(is_year, held)) > 0.5 * len(held) and not in_turn:
         return False
-    if above is not None and len(_stripped(above.cells)) > 1:
-        upper = _clean_cells(above.cells)
+    if above is not None and len(stripped(above.cells)) > 1:
+        upper = clean_cells(above.cells)
         over = [upper[at] if at < len(upper) else "" for at in places]
         if "" not in over and len({*over}) == len(over):
             return False
@@ -425,12 +361,12 @@ def _counts_columns(record: Record, below: Sequence[Record], draft: Shape) -> bo
     """
     if len(record.cells) != draft.width:
         return False
-    cells = _clean_cells(record.cells)
+    cells = clean_cells(record.cells)
     places = _numbers(draft)
     counted = [cells[at].lstrip("0") for at in places]
     if len(places) >= 4 and 0 not in places and counted == _count(1, len(places)):
         return True
-    rows = [_clean_cells(row.cells) for row in below if len(row.cells) == draft.width]
+    rows = [clean_cells(row.cells) for row in below if len(row.cells) == draft.width]
     if not cells[0]:
         return cells[1:] == _count(0, draft.width - 1) and all(row[0] for row in rows)
     named = len(list(dropwhile(str.isdigit, cells)))
@@ -491,7 +427,7 @@ def _years_over_names(record: Record, below: Sequence[Record], draft: Shape) -> 
 
 def _are_names_over_names(upper: Sequence[str], lower: Sequence[str]) -> bool:
     """Tell merged cells over names that come again, so that only both together name a column."""
-    upper, lower = _clean_cells(upper), _clean_cells(lower)
+    upper, lower = clean_cells(upper), clean_cells(lower)
     named = [at for at, cell in enumerate(lower) if cell and any(upper[: at + 1])]
     over = [upper[at] for at in named]
     names = [lower[at] for at in named]
@@ -503,13 +439,9 @@ def _are_names_over_names(upper: Sequence[str], lower: Sequence[str]) -> bool:
 
 def _are_units(upper: Sequence[str], lower: Sequence[str]) -> bool:
     """Tell units under names: a word under each but the first."""
-    units = _clean_cells(lower)
+    units = clean_cells(lower)
     named = all(look(cell) == "text" for cell in [*upper, *units[1:]])
     return named and len(units) > 2 and not units[0]
-
-
-def _clean_cells(cells: Sequence[str]) -> list[str]:
-    return [cell.strip(SPACES) for cell in cells]
 
 
 def _index_names(head: Sequence[Record], below: Sequence[Record]) -> int:
@@ -521,9 +453,9 @@ def _index_names(head: Sequence[Record], below: Sequence[Record]) -> int:
     """
     if len(head) < 2 or len(below) < 2:
         return 0
-    cells = _clean_cells(below[0].cells)
+    cells = clean_cells(below[0].cells)
     n = sum(map(bool, cells))
-    rows = [_clean_cells(record.cells) for record in head]
+    rows = [clean_cells(record.cells) for record in head]
     if not 0 < n < len(cells) or not all(look(cell) == "text" for cell in cells[:n]):
         return 0
     if {len(row) for row in rows} != {len(cells)} or not all(rows[-1][n:]):
@@ -539,7 +471,7 @@ def _index_names(head: Sequence[Record], below: Sequence[Record]) -> int:
 def _is_title(record: Record, last: Record, draft: Shape) -> bool:
     """Tell a title above a header: one cell at the left, or a single cell alone."""
     held = [at for at, cell in enumerate(record.cells) if cell.strip(SPACES)]
-    below = len(_stripped(last.cells))
+    below = len(stripped(last.cells))
     if draft.width > 2 and below > 1 and (held == [0] or len(record.cells) == 1):
         return True
     # what describes the file has cells as it needs them, numbers among them
@@ -574,9 +506,9 @@ def _looks_named(records: Sequence[Record], start: int) -> bool:
     One may, as the country ID below "ID" does, where values of another column repeat but not its
     first one.
     """
-    names = _clean_cells(records[start].cells)
+    names = clean_cells(records[start].cells)
     below = [record.cells for record in records[start + 1 :] if not is_blank(record.cells)]
-    below = [_clean_cells(cells) for cells in below if not is_rule(cells)]
+    below = [clean_cells(cells) for cells in below if not is_rule(cells)]
     typed = [name for name in names if look(name) in ("number", "date")]
     if typed and not (len(typed) > 1 and all(map(is_year, typed)) and _are_in_turn(typed)):
         return False
@@ -597,63 +529,3 @@ def _are_in_turn(years: Sequence[str]) -> bool:
     steps = {int(later) > int(earlier) for earlier, later in pairwise(years)}
     equal = len({*years}) < len(years)
     return len(steps) == 1 and not equal
-
-
-def _has_row_names(head: Sequence[Record], rows: Sequence[Record], width: int) -> bool:
-    """Tell a file whose rows start with a name that the header does not know, as R writes them."""
-    if len(head) != 1 or len(head[0].cells) != width - 1 or width < 3:
-        return False
-    ends = [row.cells[-1] for row in rows[:_MOST_ROWS] if len(row.cells) == width]
-    return bool(ends) and any(end.strip(SPACES) for end in ends)
-
-
-def _decimal(
-    body: Sequence[Sequence[str]], looks: Sequence[Look | None], delimiter: str
-) -> Literal["", ".", ","]:
-    """Return the decimal mark that numbers of the file give away.
-
-    Numbers such as 1.234 show a thousands mark where they are many, no column of theirs has
-    1234 too, and no number has other decimals. In a file with commas between its cells they do
-    not: whoever writes decimals with commas separates cells by something else, mostly by
-    semicolons. Beside other delimiters a column of theirs must have a number such as 987 as well.
-    Numbers such as 1,234 that fill a column are decimals between semicolons, for the same reason,
-    unless they are amounts of countries that write points.
-    """
-    points = commas = 0
-    open_commas, held = Counter[int](), Counter[int]()
-    grouped, long, short = Counter[int](), Counter[int](), Counter[int]()
-    for row in body:
-        for column, (cell, expected) in enumerate(zip(row, looks, strict=False)):
-            if expected != "number" or len(row) < len(looks) - 1 or look(cell) != "number":
-                continue
-            digits = re.sub(r"[^0-9.,]", "", cell)
-            held[column] += digits != "0"
-            if re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{3})*,[0-9]+", digits):
-                is_open = bool(re.fullmatch(r"[1-9][0-9]{0,2},[0-9]{3}", digits))
-                commas += not is_open
-                if is_open:
-                    open_commas[column] += not re.search("[$£]", cell)
-            elif re.fullmatch(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+", digits):
-                grouped[column] += 1
-                commas += digits.count(".") > 1
-            elif re.fullmatch(r"[1-9][0-9]{0,2}(?:,[0-9]{2,3})+,[0-9]{3}(?:\.[0-9]*)?", digits):
-                points += 1
-            elif re.fullmatch(r"[0-9]*,[0-9]+", digits):
-                commas += 1
-            elif "." in digits:
-                points += 1
-            else:
-                long[column] += len(digits) > 3
-                short[column] += 1 <= len(digits) <= 3
-    if commas and commas > 4 * points:
-        return ","
-    if points > 4 * commas:
-        return "."
-    if delimiter == "," or points or any(long[column] for column in grouped):
-        return ""
-    # 987 among them is no decimal of three digits
-    full = [count == held[column] for column, count in open_commas.items()]
-    if delimiter == ";" and full and all(full) and not grouped:
-        return ","
-    mixed = short.total() if delimiter == ";" else any(short[column] for column in grouped)
-    return "," if grouped.total() >= 3 and mixed else ""

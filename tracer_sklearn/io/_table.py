@@ -189,6 +189,7 @@ def report_of(
         header_lines=[
             line for r in opened.shape.header for line in range(r.line, r.line + r.n_lines)
         ],
+        beyond_header=opened.shape.beyond_header,
         lines=_lines(opened.account),
         columns=dict(columns),
         repeated_columns=repeated_names(opened.shape.found, opened.shape.names),
@@ -200,8 +201,10 @@ def report_of(
 
 
 def warn(who: str, report: IngestionReport, undecided: Mapping[str, str]) -> None:
-    """Warn of what was lost: rows, cells past a share, and dates that nothing decides."""
+    """Warn of what was lost: rows, names, cells past a share, and dates that nothing decides."""
     said = []
+    if report.beyond_header:
+        said.append(_beyond_header(report))
     if report.lines.set_aside:
         said.append(f"{report.lines.set_aside} lines could not be used as rows")
     said += [
@@ -229,6 +232,17 @@ def warn(who: str, report: IngestionReport, undecided: Mapping[str, str]) -> Non
             DataQualityWarning,
             stacklevel=4,
         )
+
+
+def _beyond_header(report: IngestionReport) -> str:
+    """Say what to do about rows that are wider than their header."""
+    cells = "a cell" if report.beyond_header == 1 else f"{report.beyond_header} cells"
+    mark = report.dialect.delimiter if report.dialect is not None else ","
+    return (
+        f"rows have {cells} more than the header, so that the last columns have no names and "
+        f"others may have a wrong one (a {mark!r} within a cell that is not quoted makes it: "
+        "export with quotes or another delimiter; or complete the header)"
+    )
 
 
 def first_cell(text: pl.Series, values: pl.Series) -> str:

@@ -106,8 +106,9 @@ def read_csv(
     Warns
     -----
     DataQualityWarning
-        If lines were set aside, if another table follows, if more than 2 % of a column's cells
-        do not fit its format, or if nothing decides between day and month, or day and year.
+        If lines were set aside, if another table follows, if rows have more cells than the
+        header, if more than 2 % of a column's cells do not fit its format, or if nothing decides
+        between day and month, or day and year.
 
     Notes
     -----
@@ -116,11 +117,12 @@ def read_csv(
     cells goes. A column is typed as `ColumnParser` would type it, from all of its cells, so the
     first rows never decide for the last; a column of dates that leaves the order of day and
     month open follows the other columns of the file. Dates are timestamps at midnight. Of
-    several tables the first is read. Totals at the end are no rows; subtotals further up and lines
-    that divide a table stay rows, as nothing tells them safely from customers of such names:
-    filter them out before adding up. Cells such as ``="001"`` are text. Names are made unique;
-    columns without name and content are dropped and named. Plain pandas has no
-    integers with gaps: there they are float64.
+    several tables the first is read. Totals and averages at the end are no rows, nor, in tables of
+    up to 1,000 rows, is a last one without a name or a first one called a total whose numbers are
+    the exact sums of their columns; subtotals further up and lines that divide a table stay rows,
+    as nothing tells them safely from customers of such names: filter them out before adding up.
+    Cells such as ``="001"`` are text. Names are made unique; columns without name and content are
+    dropped and named. Plain pandas has no integers with gaps: there they are float64.
 
     Cost: linear in the bytes; memory a few times the decompressed size.
 

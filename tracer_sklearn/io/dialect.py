@@ -45,6 +45,8 @@ class Dialect(BaseModel):
         What most lines end with: LF, CR LF, CR, or CR CR LF.
     skips_blanks : bool
         Whether blanks after a delimiter belong to it, as in ``a, "b"``.
+    wraps_lines : bool
+        Whether each line stands in quotes as a whole, as in ``"1,""Ann"",2.5"``.
 
     Examples
     --------
@@ -60,6 +62,7 @@ class Dialect(BaseModel):
     escape: str = ""
     line_end: str = "\n"
     skips_blanks: bool = False
+    wraps_lines: bool = False
 
 
 def line_end_of(sample: bytes) -> str:

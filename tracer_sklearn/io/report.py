@@ -164,11 +164,15 @@ class IngestionReport(Part):
     encoding : EncodingGuess or None
         The encoding, how sure it is, and the runner-up; None where there is no text.
     dialect : Dialect or None
-        Delimiter, quotes, escapes and line ends; None where there is no text.
+        Delimiter, quotes, escapes, line ends, and whether whole lines stand in quotes; None where
+        there is no text.
     decimal : str
         The decimal mark that was given or that numbers gave away; empty where they did not.
     header_lines : list of int
         Lines of the header, counted from 1; empty where there is none.
+    beyond_header : int
+        Cells that rows have more than the header, and that hold something: their columns have no
+        names. Other names may stand over a wrong column where a cell holds a comma without quotes.
     lines : LineReport
         What became of every line.
     columns : dict of str to ColumnReport
@@ -201,6 +205,7 @@ class IngestionReport(Part):
     dialect: Dialect | None = None
     decimal: Literal["", ".", ","] = ""
     header_lines: list[int] = Field(default_factory=list)
+    beyond_header: int = 0
     lines: LineReport
     columns: dict[str, ColumnReport] = Field(default_factory=dict)
     repeated_columns: dict[str, str] = Field(default_factory=dict)
@@ -258,6 +263,8 @@ class IngestionReport(Part):
             ),
             ("columns", f"{len(self.columns)}"),
         ]
+        if self.beyond_header:
+            facts.append(("beyond the header", f"{self.beyond_header} cells of each row"))
         if lines.tables:
             tables = (f"line {t.line}: {', '.join(t.names[:5])}" for t in lines.tables)
             facts.append(("other tables", "; ".join(tables)))
@@ -276,6 +283,7 @@ class IngestionReport(Part):
             f"delimiter {dialect.delimiter!r}, quote {dialect.quote!r}, "
             f"line end {dialect.line_end!r}"
         )
+        written += ", whole lines in quotes" if dialect.wraps_lines else ""
         written += f", decimal {self.decimal!r}" if self.decimal else ""
         return [
             ("encoding", f"{guess.name} ({guess.confidence:.0%}{rival})"),
