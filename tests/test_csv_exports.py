@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 import warnings
 
 import polars as pl
@@ -362,7 +363,12 @@ def test_truth_values_of_programs_are_flags_also_alone():
 
 
 def test_zeros_that_are_a_slip_do_not_make_amounts_identifiers():
-    assert frame_of("n,x\n1,00\n2,0\n3,5000\n4,120\n").frame["x"].to_list() == [0, 0, 5000, 120]
+    amounts = [0, *(n * n for n in range(3, 99))]
+    rows = "".join(f"{n},{amount}\n" for n, amount in enumerate(amounts))
+    frame, report = frame_of(f"n,x\n{rows}99,00\n")
+    assert frame["x"].to_list() == [*amounts, None]
+    assert report.columns["x"].failures == 1
+    assert frame_of("n,x\n1,00\n2,0\n3,5000\n4,120\n").frame["x"].to_list()[0] == "00"
     assert frame_of("n,x\n1,00\n2,10\n3,20\n4,30\n").frame["x"].to_list()[0] == "00"
     assert frame_of("n,x\n1,007\n2,0\n3,5000\n4,120\n").frame["x"].to_list()[0] == "007"
 
@@ -401,8 +407,8 @@ def test_keys_and_values_above_a_table_of_any_length_are_no_part_of_it(above, na
 @pytest.mark.parametrize(
     "names",
     [
-        ["turbine", "0.0", "0.5", "1.0", "1.5"],
-        ["day", "0", "1", "2", "3"],
+        ["turbine", "0.0", "0.5", "1.0", "1.5", "2.0"],
+        ["hour", "0", "1", "2", "3", "4", "5"],
         ["Kunde", "1", "2", "3", "4", "Summe"],
     ],
 )
@@ -602,20 +608,22 @@ def test_a_short_line_is_either_mended_or_below_the_table():
 @pytest.mark.parametrize(
     "last",
     [
-        ["Average,2,7.5"],
-        ["Mean:,2,"],
-        ["Median,-,7.5"],
-        ["Count,9,9", "Overall average,2,7.5", "Total,9,90"],
-        ["Durchschnitt,2,7.5", "Anzahl,9,9"],
-        ["Promedio,2,7.5"],
-        ["Średnia,2,7.5"],
-        ["平均,2,7.5"],
+        ["Average,{0},{1}"],
+        ["Mean:,{0},"],
+        ["Median,-,{1}"],
+        ["Count,{2},{2}", "Overall average,{0},{1}", "Total,9,90"],
+        ["Durchschnitt,{0},{1}", "Anzahl,{2},{2}"],
+        ["Promedio,{0},{1}"],
+        ["Średnia,{0},{1}"],
+        ["平均,{0},{1}"],
         ["Total,,"],
         ["Gesamtsumme:,,"],
     ],
 )
 def test_last_rows_of_averages_and_counts_are_no_rows(last, n_rows):
     rows = [f"Anna {n},{n},{n}.5" for n in range(n_rows)]
+    mean = (n_rows - 1) / 2
+    last = [line.format(mean, mean + 0.5, n_rows) for line in last]
     frame, report = read_both_ways("\n".join(["name,n,score", *rows, *last, ""]))
     assert frame.height == n_rows
     reasons = {note.reason for note in report.lines.notes["footer"]}
@@ -632,12 +640,14 @@ def test_last_rows_of_averages_and_counts_are_no_rows(last, n_rows):
         "name,n\nAnna,1\nBob,2\nAverage Joe,7\n",
         "channel,n\nSearch,1\nSocial,2\nMedia,7\n",
         "name,n\nAnna,1\nBob,2\nMax,7\n",
+        "Kennzahl,Wert\nUmsatz,1000\nKosten,500\nGewinn,500\nAnzahl,25\n",
+        "metric,value\nvisits,1200\norders,34\nrevenue,5100\naverage,35.3\n",
         "word,meaning\nsum,Summe\nline,Zeile\ntotal,\n",
     ],
 )
 def test_rows_that_are_called_like_statistics_are_rows(text):
     frame, report = read_both_ways(text)
-    assert frame.height == 3
+    assert frame.height == text.count("\n") - 1
     assert report.lines.footer == 0
 
 
@@ -734,3 +744,89 @@ def test_names_and_rows_that_begin_with_the_mark_of_comments_stay(text, columns)
     assert frame.columns == columns
     assert frame.height == report.lines.total - 1
     assert report.lines.above == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "skills\npython,sql\njava\npython,sql,excel,word,outlook\nsql\njava,sql,excel,word,teams\n",
+        "addr\n1 Main,Apt 4,Boston,MA,021,US\nBox 5\n5 Elm,Apt 1,Salem,MA,019,US\nnone\n7 Oak\n",
+        '"red,green,blue"\n"blue,white,black"\n"pink,grey,teal"\n',
+    ],
+)
+def test_lists_in_a_column_of_their_own_stay_one_column(text):
+    frame, report = frame_of(text)
+    assert frame.width == 1
+    assert frame.height == text.count("\n") - len(report.header_lines)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["GBP 1,250", "GBP 2,125"],
+        ["₹1,250", "₹2,125"],
+        ["(1,250)", "2,125"],
+        ["125,000", "98,500", "250,000"],
+    ],
+)
+def test_thousands_between_semicolons_are_told_by_currency_brackets_or_zeros(cells):
+    rows = "".join(f"a{n};{cell}\n" for n, cell in enumerate(cells))
+    values = frame_of(f"n;v\n{rows}").frame["v"].to_list()
+    assert [abs(value) for value in values] == [
+        int("".join(filter(str.isdigit, cell))) for cell in cells
+    ]
+
+
+def test_reading_takes_time_linear_in_lines_above_and_in_quotes():
+    above = "5,6\n" * 6000 + ",,,\n" * 6000 + "a,b,c,d\n" + "1,2,3,4\n" * 8000
+    quotes = "id\tname\tx\n1\t" + "y" * 300_000 + '\t"abc\n' + "q\n" * 200_000 + '"\n'
+    for text in (above, quotes):
+        began = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ts.DataQualityWarning)
+            frame_of(text)
+        assert time.perf_counter() - began < 8  # 25 s where every line looks at all others
+
+
+@pytest.mark.parametrize(
+    ("upper", "name"),
+    [
+        ("Store,2024-01-01,,,2024-01-08,,", "2024-01-01 Sales"),
+        ("Quarter:,Q1,,,Q2,,", "Q1 Sales"),
+    ],
+)
+def test_groups_over_names_are_no_keys_with_values(upper, name):
+    rows = "N,1,2,3,4,5,6\nS,1,2,3,4,5,7\nE,3,2,3,4,5,7\n"
+    frame, _ = frame_of(f"{upper}\nRegion,Sales,Cost,Qty,Sales,Cost,Qty\n{rows}")
+    assert frame.columns[1] == name
+    assert frame.height == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "first"),
+    [
+        ("North,100,200,300\nSouth,120,180,310\nEast,90,95,80\nWest,70,75,99\n", "X,2,4,6"),
+        ("A,5,10,15,20\nB,0,4,2,2\nC,1,4,2,7\n", "X,2,4,6,8"),
+        ("0,1,2,Ann\n3,1,0,Bob\n1,1,4,Cid\n", "0,1,2,Eve"),
+        ("A,1,1,3,2,9\nB,0,4,2,2,7\nC,1,4,2,7,8\n", "X,10,20,30,40,50"),
+    ],
+)
+def test_rows_without_a_header_are_read_alike_month_after_month(rows, first):
+    frame, report = frame_of(rows)
+    assert (frame.height, report.header_lines) == (rows.count("\n"), [])
+    again = frame_of(f"{first}\n{rows}", schema=report)
+    assert again.frame.height == frame.height + 1
+
+
+def test_row_names_in_quotes_are_those_of_r_whatever_stands_beside_them():
+    rows = '"Alabama",13.2,236,58,21.2\n"Alaska",10,263,48,44.5\n"Arizona",8.1,294,80,31\n'
+    frame, _ = frame_of(f'"Murder","Assault","UrbanPop","Rape"\n{rows}')
+    assert frame.columns == ["column_1", "Murder", "Assault", "UrbanPop", "Rape"]
+    assert frame["Assault"].to_list() == [236, 263, 294]
+
+
+def test_a_table_within_a_quoted_cell_of_a_file_of_tabs_stays_there():
+    body = "Dear Ann,\n\nItem\tQty\tPrice\nPen\t2\t3\nInk\t1\t5\nPad\t4\t4\n\nBest"
+    frame, _ = frame_of(f'id\tsubject\tbody\n1\thi\t"{body}"\n2\tre\tok\n3\tx\ty\n')
+    assert frame.height == 3
+    assert frame["body"][0] == body

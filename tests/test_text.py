@@ -98,7 +98,9 @@ MONEY = [
     (["1.234,00 H", "1,50 S", "0,00"], [1234.0, -1.5, 0.0]),
     (["CHF 1'234.00 H", "CHF 1.50 S"], [1234.0, -1.5]),
     (["5zł", "7 ZŁ"], [5, 7]),
-    (["101TRY", "250TRY"], [101, 250]),
+    (["101EUR", "250EUR"], [101, 250]),
+    (["USD25", "USD19", "USD100"], [25, 19, 100]),
+    (["850", "12K", "420", "3M"], [850.0, 12000.0, 420.0, 3e6]),
 ]
 
 
@@ -139,8 +141,8 @@ def test_money_and_numbers_in_every_style(cells, expected):
         (["Rs01", "Rs12"], "leading zeros"),
         (["RS3", "RS12"], "no numbers"),
         (["rs429358", "rs7412"], "no numbers"),
-        (["USD101", "USD102"], "letters directly at digits"),
-        (["usd-101", "usd-102", "usd 103"], "letters directly at digits"),
+        (["TRY101", "TRY102"], "letters directly at digits"),
+        (["try-101", "try-102", "try 103"], "letters directly at digits"),
         (["101TL", "102TL"], "letters directly at digits"),
         (["TRY1", "TRY2", "RM 7"], "several currencies"),
         (["RM12", "RM14"], "letters directly at digits"),
@@ -470,17 +472,30 @@ def test_digits_are_hours_and_minutes_where_the_name_speaks_of_time(cells, expec
         assert learn_format(column(*cells, name="Beleg")).format.kind == "count"
 
 
+def test_epochs_some_of_which_come_after_2033_are_epochs():
+    cells = ["1735689600", "2051222400", "1767225600"]
+    assert learn_format(column(*cells, name="expires_at")).format.formats == ("epoch_s",)
+
+
+def test_times_of_excel_are_told_by_their_decimals():
+    for name in ("Start Time", "updated_time"):
+        learnt = learn_format(column("45292.604166", "45293.5", "45294.25", name=name))
+        assert (learnt.format.kind, learnt.format.formats) == ("datetime", ("excel",))
+    elapsed = learn_format(column("45292.604166", "45293.5", name="elapsed time"))
+    assert elapsed.format.kind == "number"
+
+
 @pytest.mark.parametrize(
     "cells",
     [
         ["2401051530", "2401051600"],
         ["1501051530", "1501051600"],
         ["2024010199", "2024010100"],
-        ["2100000000", "1700000000"],
-        ["2100000000000", "1700000000000"],
+        ["2100000000", "2200000000"],
+        ["2100000000000", "2200000000000"],
     ],
 )
-def test_numbers_after_2033_are_no_epochs_unless_dates_were_asked_for(cells):
+def test_numbers_after_2033_alone_are_no_epochs_unless_dates_were_asked_for(cells):
     assert learn_format(column(*cells, name="date")).format.kind == "count"
     asked = learn_format(column(*cells, name="date"), kind="datetime")
     assert asked.format.formats[0].startswith("epoch")
@@ -664,8 +679,9 @@ def test_dates_with_points_that_nothing_else_decides_begin_with_the_day():
 def test_years_of_two_digits_come_last_among_points():
     why = "points between its numbers: the day comes first"
     for cells in (["22.02.18"], ["01.02.18", "03.04.19"], ["24.01.15 10:30", "24.02.16 11:15"]):
-        learnt = learn_format(column(*cells))
+        learnt = learn_format(column(*cells, name="booking date"))
         assert (learnt.format.formats[0][:8], learnt.why) == ("%d.%m.%y", why)
+        assert learn_format(column(*cells, name="version")).format.kind == "text"
     assert learn_format(column("98.01.31", "99.02.28")).format.formats == ("%y.%m.%d",)
     assert len(learn_format(column("22.02.18", "18.02.22", "98.01.31")).ambiguous) == 0
     assert len(learn_format(column("22.02.18", "98.01.31", "31.01.98")).ambiguous) == 2

@@ -19,6 +19,10 @@ _MAX_TEMPLATES = 12
 _MAX_CONTRADICTION = 0.02
 # so many dates of which one number is 1 are beginnings of months
 _LEAST_BEGINNINGS = 12
+# so many numbers do not all look like times by chance, each of which does so in 200 cases
+_TELLING_CELLS = 2
+# no epochs are guessed all of which come after 2033
+_LATEST = 2.0e9
 
 _TIME = re.compile(
     r"(?P<gap>[ T]|, )(?P<hour>[0-9]{1,2})(?P<mark>[:.h])[0-9]{2}"
@@ -95,9 +99,14 @@ def speaks_of_days(name: str) -> bool:
     [True, True, False, False]
     """
     words = _words_of(name)
-    if _OF_DURATIONS & {*words}:
+    if _counts_time(name):
         return False
     return speaks_of_time(" ".join(word for word in words if not _is_clock(word)))
+
+
+def _counts_time(name: str) -> bool:
+    """Tell a name of durations: what passed, not when."""
+    return bool(_OF_DURATIONS & {*_words_of(name)})
 
 
 def _is_clock(word: str) -> bool:
@@ -171,7 +180,7 @@ def learn_dates(
     free = by_order.pop("", {})
     if not by_order:
         return Dates((_finished(base, free, values["rows"]),), "")
-    chosen, why = _choose_order(by_order, values, day_first)
+    chosen, why = _choose_order(by_order, values, day_first, name)
     return Dates(
         tuple(_finished(base, free | by_order[order], values["rows"]) for order in chosen), why
     )
@@ -204,25 +213,31 @@ def _learn_numeric(values: pl.DataFrame, *, name: str, asked: bool) -> Dates | N
     if not likely or not digits.len():
         return None
     numbers = digits.cast(pl.Float64)
+    whole = bool((numbers == numbers.floor()).all())
+    # a time of day as a share of it
+    fine = bool(digits.str.contains(r"\.[0-9]{4}").any())
     low, high = float(numbers.min()), float(numbers.max())  # type: ignore[arg-type]
-    if not asked and digits.str.contains(date_pattern("%y%m%d%H%M")).all():
-        return None  # 1501051530 may be half past three on a day of 2015
-    # the years 2000 to 2033 where it is guessed, 1970 to 2200 where dates were asked for: what
-    # comes after 2.0e9 are mostly dates such as 2024010100
+    hours = digits.str.contains(date_pattern("%Y%m%d%H")).all()
+    minutes = digits.len() >= _TELLING_CELLS
+    minutes = minutes and digits.str.contains(date_pattern("%y%m%d%H%M")).all()
+    if not asked and (hours or minutes):
+        return None  # 2104051215 may be noon of a day, 1501051530 half past three on one
+    # the years 2000 to 2050 where it is guessed, 1970 to 2200 where dates were asked for
     spans = {
-        "epoch_s": (0.9466848e9, 2.0e9, 0.0, 7.258e9),
-        "epoch_ms": (0.9466848e12, 2.0e12, 1e11, 7.258e12),
+        "epoch_s": (0.9466848e9, 2.5245e9, 0.0, 7.258e9),
+        "epoch_ms": (0.9466848e12, 2.5245e12, 1e11, 7.258e12),
         "excel": (36_526.0, 54_789.0, 61.0, 109_575.0),
     }
     for unit in ("epoch_ms", "excel", "epoch_s"):
         first, last, asked_first, asked_last = spans[unit]
         if asked:
             first, last = asked_first, asked_last
-        elif unit == "excel" and not speaks_of_days(name):
+        elif unit == "excel" and not (speaks_of_days(name) or (fine and not _counts_time(name))):
             continue
+        elif unit != "excel" and low > _LATEST * (1e3 if unit == "epoch_ms" else 1):
+            continue  # 2401051530 is rather a day of 2024
         if first <= low and high <= last:
-            whole_days = unit == "excel" and bool((numbers == numbers.floor()).all())
-            kind = "date" if whole_days else "datetime"
+            kind = "date" if unit == "excel" and whole else "datetime"
             why = f"numbers from {low:.0f} to {high:.0f} taken as {unit}"
             return Dates((ColumnFormat(kind, formats=(unit,)),), why)
     return None
@@ -373,7 +388,10 @@ def _any(fits: dict[str, pl.Series]) -> pl.Series:
 
 
 def _choose_order(
-    by_order: dict[str, dict[str, pl.Series]], values: pl.DataFrame, day_first: bool | None
+    by_order: dict[str, dict[str, pl.Series]],
+    values: pl.DataFrame,
+    day_first: bool | None,
+    name: str,
 ) -> tuple[list[str], str]:
     """Return the order that the whole column decides for, or all that it leaves open."""
     rows = values["rows"]
@@ -405,7 +423,7 @@ def _choose_order(
             return [order], beginnings
     if "dmy" in open_orders and len(open_orders) > 1:
         days_first = not (_any(fits) & ~fits["dmy"]).any()
-        if days_first and _are_dotted(values["text"].filter(fits["dmy"])):
+        if days_first and _are_dotted(values["text"].filter(fits["dmy"]), name):
             return ["dmy"], "points between its numbers: the day comes first"
     return open_orders, ", ".join(why)
 
@@ -442,12 +460,14 @@ def _month_beginnings(text: pl.Series) -> tuple[str, str]:
     return ("dmy", "mdy")[at], f"the {place} number is 1 in all of {years} years: it is the day"
 
 
-def _are_dotted(text: pl.Series) -> bool:
+def _are_dotted(text: pl.Series, name: str) -> bool:
     """Tell dates such as 10.09.2024: no locale of the CLDR writes the month first with points.
 
-    Hungary and Korea write the year first, but hardly ever with two digits.
+    Hungary and Korea write the year first, but hardly ever with two digits. Versions and chapters
+    such as 10.09.24 are no dates, unless the name speaks of time.
     """
-    return bool(text.str.contains(r"^[^0-9]*[0-9]{1,2}\.[0-9]{1,2}\.").all())
+    year = "[0-9]{2}" if speaks_of_time(name) else "[0-9]{4}"
+    return bool(text.str.contains(rf"^[^0-9]*[0-9]{{1,2}}\.[0-9]{{1,2}}\.{year}").all())
 
 
 def _years_last(text: pl.Series) -> str:

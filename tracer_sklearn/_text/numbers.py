@@ -167,6 +167,11 @@ def _is_code(word: str) -> bool:
     return word.rstrip(".").isalpha() and word.isupper()
 
 
+def _is_doubtful(word: str) -> bool:
+    """Tell a code that may as well be a word or the beginning of an identifier."""
+    return len(word) < 3 or word in _WORDS
+
+
 def _integer(digits: int | None, *, padded: bool) -> str:
     """Return the pattern of up to so many digits; 01067 is no number, its zero would be lost."""
     if padded:
@@ -310,7 +315,9 @@ def _learn_signs(text: pl.Series) -> tuple[tuple[str, int], ...]:
             held.str.contains(f"[.,][0-9]{{2}}{_GAP}*(?i:{word})$").any() for word, _ in sides
         )
         words = any_of(word for word, _ in sides)
-        if both and held.str.contains(f"[0-9]{_GAP}*(?i:{words})$").all():
+        # 8.00 H may be hours where decimals have points
+        german = words != any_of("hs") or held.str.contains(f",[0-9]{{2}}{_GAP}|'").any()
+        if both and german and held.str.contains(f"[0-9]{_GAP}*(?i:{words})$").all():
             return sides
     return ()
 
@@ -320,6 +327,10 @@ def _scale_amounts(text: pl.Series) -> bool:
     letters = any_of(_LETTERS)
     if text.str.contains(f"[0-9][.,][0-9]+{_GAP}*(?i:{letters})(?:$|[^a-zA-Z0-9])").any():
         return True
+    thousands, millions = (text.str.contains(f"[0-9](?i:{letter})$").any() for letter in ("k", "m"))
+    bare = text.filter(text.str.contains("^[0-9]+$"))
+    if thousands and millions and not bare.str.contains("^[0-9]{4}").any():
+        return True  # followers: 850, 12K and 3M
     zero = "^[-+−]?0(?:[.,]0*)?$"
     return bool(text.str.contains(f"[0-9]{_GAP}*(?i:{letters})(?:$|[^a-zA-Z0-9])|{zero}").all())
 
@@ -419,7 +430,7 @@ def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
     A column of amounts shows decimals or grouped thousands somewhere, or a blank or a symbol
     at most numbers.
     """
-    codes = any_of(word for word in format.currency if _is_code(word))
+    codes = any_of(word for word in format.currency if _is_code(word) and _is_doubtful(word))
     letters = any_of(word for word in format.currency if _is_code(word) or _is_unit(word))
     text = words["text"]
     if not letters:
@@ -428,17 +439,15 @@ def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
         return "leading zeros"
     if text.str.contains(f"^[^0-9]*(?i:{letters})[-+−(]?[0-9]{{{_WHOLE_DIGITS + 1},}}").any():
         return f"whole numbers of more than {_WHOLE_DIGITS} digits"
-    # 100EUR is an amount, while 12TL may be anything
-    short = any_of(word for word in format.currency if _is_code(word) and len(word) < 3)
-    adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]")
-    if short:
-        adjoining |= text.str.contains(f"[0-9)](?i:{short})$")
+    if not codes:
+        return ""
+    adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]|[0-9)](?i:{codes})$")
     units = any_of(word for word in format.currency if _is_unit(word))
     if units:  # Rs.100 is none of the codes RS.100
         adjoining &= ~text.str.contains(
             f"(?:^|[^a-zA-Z])(?:{units})[-+−(]?[0-9]|[0-9)](?:{units})$"
         )
-    if not codes or not adjoining.any():
+    if not adjoining.any():
         return ""
     amounts = text.filter(fitting(text, format))
     if format.thousands or amounts.str.contains(f"[0-9]{_MARKS[format.decimal]}").any():
@@ -449,6 +458,10 @@ def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
     return "letters directly at digits, and no cell shows decimals or thousands"
 
 
+# codes of currencies that are words
+_WORDS = {"TRY", "ALL", "TOP"}
+# share of cells such as 00 that may be slips
+_SLIPS = 0.1
 # no measurements of one column lie further apart
 _WIDEST = 1e15
 # 030 123 456 and 012.345.678, but not 0.123 and 0,123
@@ -461,9 +474,9 @@ _GROUPED_PHONE = rf"^\+[0-9]+(?:(?:{_GAP}[0-9]+)+|(?:\.[0-9]+){{2,}})$"
 def looks_like_ids(text: pl.Series) -> str:
     """Say why numbers must stay text, or return an empty string."""
     padded = text.filter(text.str.contains(f"^[-+]?0[0-9]+$|{_GROUPED_ZERO}"))
-    # 00 among numbers of any length is a slip, among numbers of two digits a code
+    # 00 is a slip among many numbers of any length, a code among a few or among those of two digits
     slips = padded.str.contains("^0+$").all() and text.str.len_chars().n_unique() > 2
-    if padded.len() and not slips:
+    if padded.len() and not (slips and padded.len() <= _SLIPS * text.len()):
         return "leading zeros"
     if text.str.contains(_PERIOD).all():
         return "periods of years"

@@ -13,7 +13,7 @@ from tracer_sklearn.io._cells import is_blank, is_rule, look
 from tracer_sklearn.io._names import is_header_again
 from tracer_sklearn.io._records import Record
 from tracer_sklearn.io._shape import Shape
-from tracer_sklearn.io._sums import adds_up
+from tracer_sklearn.io._sums import adds_up, is_statistic
 
 _TOTAL = re.compile(
     r"[\W_]*(?:(?:(?:grand|sub|over|net)[- ]?)?(?:total|totals|totaal|totale|totaux|totales|totalt|"
@@ -208,6 +208,26 @@ class Body:
             del self._above[known:]
         return found
 
+    def _summarises(self, record: Record) -> bool:
+        """Tell a row with a mean, median, end or count of a column; unknown where rows are many.
+
+        A key figure called "Average" among others is none of the figures above it.
+        """
+        if self._above is None:
+            return True
+        known = len(self._above)
+        self._remember(row.cells for row in self._held[:-1] if not self._is_drawn(row))
+        rows = [row for row in self._above or () if not _is_statistic(row[0].strip(SPACES))]
+        columns = [(at, [row[1 + i] for row in rows]) for i, at in enumerate(self._numbers)]
+        found = any(
+            is_statistic(record.cells[at], cells, self.shape.decimal)
+            for at, cells in columns
+            if at < len(record.cells)
+        )
+        if self._above is not None:
+            del self._above[known:]
+        return found
+
     def _is_leading(self, record: Record) -> bool:
         """Tell a row of a word for totals and of numbers, as some exports begin with."""
         cells, width = record.cells, self.shape.width
@@ -394,7 +414,7 @@ class Body:
         at, first = held[0]
         if self._is_total(held):
             return _TOTALS
-        if self._is_summary(held):
+        if self._is_summary(held) and self._summarises(record):
             return "a row of averages, counts or the like"
         is_prose = _PROSE.fullmatch(first) is not None
         if is_prose and look(first) == "text" and looks[at] is not None:

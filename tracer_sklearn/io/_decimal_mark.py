@@ -9,6 +9,9 @@ from typing import Literal
 
 from tracer_sklearn.io._cells import Look, look
 
+# amounts of countries that write points, and of accountants
+_OF_POINTS = re.compile("[$£¥₹()]|USD|GBP|INR|JPY|CNY|Rs")
+
 
 def decimal_mark(
     body: Sequence[Sequence[str]], looks: Sequence[Look | None], delimiter: str
@@ -20,10 +23,10 @@ def decimal_mark(
     not: whoever writes decimals with commas separates cells by something else, mostly by
     semicolons. Beside other delimiters a column of theirs must have a number such as 987 as well.
     Numbers such as 1,234 that fill a column are decimals between semicolons, for the same reason,
-    unless they are amounts of countries that write points.
+    unless they are amounts of countries that write points, or all end with a zero.
     """
     points = commas = 0
-    open_commas, held = Counter[int](), Counter[int]()
+    open_commas, uneven, held = Counter[int](), Counter[int](), Counter[int]()
     grouped, long, short = Counter[int](), Counter[int](), Counter[int]()
     for row in body:
         for column, (cell, expected) in enumerate(zip(row, looks, strict=False)):
@@ -35,7 +38,8 @@ def decimal_mark(
                 is_open = bool(re.fullmatch(r"[1-9][0-9]{0,2},[0-9]{3}", digits))
                 commas += not is_open
                 if is_open:
-                    open_commas[column] += not re.search("[$£]", cell)
+                    open_commas[column] += not _OF_POINTS.search(cell)
+                    uneven[column] += not digits.endswith("0")
             elif re.fullmatch(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+", digits):
                 grouped[column] += 1
                 commas += digits.count(".") > 1
@@ -55,7 +59,7 @@ def decimal_mark(
     if delimiter == "," or points or any(long[column] for column in grouped):
         return ""
     # 987 among them is no decimal of three digits
-    full = [count == held[column] for column, count in open_commas.items()]
+    full = [count == held[column] and uneven[column] for column, count in open_commas.items()]
     if delimiter == ";" and full and all(full) and not grouped:
         return ","
     mixed = short.total() if delimiter == ";" else any(short[column] for column in grouped)

@@ -17,7 +17,7 @@ from tracer_sklearn.io._cells import (
 from tracer_sklearn.io._records import Record
 
 # so many lines may stand above a table
-_MOST_ABOVE = 60
+MOST_ABOVE = 60
 # a key, its value and perhaps a unit
 _KEY_CELLS = 3
 
@@ -56,7 +56,7 @@ def end_of_preamble(records: Sequence[Record]) -> int:
     names.
     """
     seen: list[list[str]] = []
-    for at, record in enumerate(records[:_MOST_ABOVE]):
+    for at, record in enumerate(records[:MOST_ABOVE]):
         if is_blank(record.cells) or is_rule(record.cells):
             continue
         names = clean_cells(stripped(record.cells))
@@ -66,8 +66,11 @@ def end_of_preamble(records: Sequence[Record]) -> int:
             if _is_row_of(row, record.cells):
                 apart = is_blank(records[at - 1].cells)
                 most = min(_KEY_CELLS, len(names) // 2)
-                narrow = all(sum(map(bool, line)) <= most for line in seen)
-                return at if narrow and (apart or any(map(_is_key, seen))) else 0
+                if apart:
+                    return at if all(sum(map(bool, line)) <= most for line in seen) else 0
+                # groups over names reach as far as these
+                narrow = all(len(line) <= most for line in seen)
+                return at if narrow and any(map(_is_key, seen)) else 0
         seen.append(names)
     return 0
 

@@ -160,6 +160,7 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         header=words.header,
         wanted=words.wanted,
         delimiter=dialect.delimiter,
+        quoted=_are_quoted(text_of_sample, dialect.quote),
     )
     shape = replace(shape, before=shape.before + hints)
     if shape.width > source.limits.max_columns:
@@ -188,6 +189,12 @@ def open_table(source: Source, words: Words, *, whole: bool) -> Opened:
         _start_of(first, sample),
         BLOCK_BYTES if whole else SMALL_BLOCK_BYTES,
     )
+
+
+def _are_quoted(sample: str, quote: str) -> bool:
+    """Tell lines of which nearly all begin with a quote."""
+    lines = [line for line in sample.split("\n") if line.strip()]
+    return sum(line.startswith(quote) for line in lines) >= 0.9 * len(lines)
 
 
 def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

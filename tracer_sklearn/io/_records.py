@@ -27,8 +27,8 @@ class Lexer:
 
     A quote opens a cell only at its start, a doubled (or escaped) quote stands for itself, line
     feeds inside quotes belong to the cell. An opening quote was a stray one where text follows
-    the closing quote of a cell that spans lines, or where several lines within it have as many
-    tabs as its own: it is taken as a character, and the lines are cut again.
+    the closing quote of a cell that spans lines, or where all of several lines within it have
+    as many tabs as its own: it is taken as a character, and the lines are cut again.
     """
 
     def __init__(self, dialect: Dialect, first_line: int = 1) -> None:
@@ -40,6 +40,7 @@ class Lexer:
         self._cells: list[str] = []
         self._parts: list[str] = []
         self._rows = 0
+        self._n_tabs = 0
         self._is_open = False
 
     @property
@@ -86,13 +87,14 @@ class Lexer:
             line = waiting.pop()
             if not self._is_open:
                 self._start, self._lines, self._cells, self._rows = self._line, [], [], 0
+                self._n_tabs = line.count("\t") if self.dialect.delimiter == "\t" else 0
             self._lines.append(line)
             self._line += 1
             n_cells = len(self._cells)
             closed_well = self._cut(line)
             n_lines = len(self._lines)
             self._rows += n_lines > 1 and self._is_row(line, len(self._cells) - n_cells)
-            holds_rows = self._rows >= _TELLING_ROWS
+            holds_rows = self._rows >= max(_TELLING_ROWS, n_lines - 1)
             if self._is_open and not holds_rows:
                 continue
             if holds_rows or (not closed_well and 1 < n_lines <= _HEALABLE_LINES):
@@ -111,8 +113,8 @@ class Lexer:
         Files with tabs often have no quoting at all, and texts in them begin with quotes; but
         texts of several lines hardly ever have as many tabs in them.
         """
-        n_tabs = self._lines[0].count("\t") if self.dialect.delimiter == "\t" else 0
         is_within = n_ended == 0 or (n_ended == 1 and not self._is_open)
+        n_tabs = self._n_tabs
         return n_tabs > 1 and line.count("\t") == n_tabs and is_within and not line.isspace()
 
     def _cut(self, line: str) -> bool:

@@ -22,7 +22,7 @@ from tracer_sklearn.io._cells import (
     stripped,
 )
 from tracer_sklearn.io._decimal_mark import decimal_mark
-from tracer_sklearn.io._extent import end_of_first_table, end_of_preamble
+from tracer_sklearn.io._extent import MOST_ABOVE, end_of_first_table, end_of_preamble
 from tracer_sklearn.io._names import join_header, unique_names
 from tracer_sklearn.io._records import Record
 from tracer_sklearn.io._wider import (
@@ -33,9 +33,12 @@ from tracer_sklearn.io._wider import (
 )
 
 _MOST_ROWS = 150
+_MADE = re.compile("column_[0-9]+")
 _PLAIN = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 # in so many rows the first value of a column that repeats would repeat as well
 _TELLING_ROWS = 20
+# so many numbers of a row are hardly ever in equal steps
+_TELLING_NUMBERS = 5
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def find_shape(
     header: str | int | None = "auto",
     wanted: Sequence[str] = (),
     delimiter: str = ";",
+    quoted: bool = False,
 ) -> Shape:
     """Find the table in the first records of a file.
 
@@ -106,11 +110,13 @@ def find_shape(
         Names of columns that are known to be there.
     delimiter : str, default=";"
         What separates cells; commas are no decimal marks beside it unless cells show some.
+    quoted : bool, default=False
+        Whether lines begin with quotes.
     """
     if header is not None and (comments := comments_below_names(records)):
         lines = {comment.line for comment in comments}
         others = [record for record in records if record.line not in lines]
-        shape = find_shape(others, header=header, wanted=wanted, delimiter=delimiter)
+        shape = find_shape(others, header=header, wanted=wanted, delimiter=delimiter, quoted=quoted)
         last = shape.header[-1] if shape.header else None
         if last is not None and last.line + last.n_lines == comments[0].line:
             return replace(shape, rules=(*comments, *shape.rules))
@@ -118,9 +124,11 @@ def find_shape(
     if not rows:
         return Shape(width=0, before=len(records))
     rows = [record for record in rows if not is_rule(record.cells)] or rows
-    if header == "auto" and wanted:
+    if header == "auto" and wanted and _are_of_no_header(records, wanted):
+        header = None
+    elif header == "auto" and wanted:
         # names may take several rows, or stand below a preamble
-        unasked = find_shape(records, delimiter=delimiter)
+        unasked = find_shape(records, delimiter=delimiter, quoted=quoted)
         if {*map(_folded, wanted)} <= {*map(_folded, unasked.names)}:
             return unasked
     elif header == "auto":
@@ -128,7 +136,7 @@ def find_shape(
             records = records[:end]
             rows = [record for record in rows if record.line <= records[-1].line]
         elif start := end_of_preamble(records):
-            below = find_shape(records[start:], delimiter=delimiter)
+            below = find_shape(records[start:], delimiter=delimiter, quoted=quoted)
             return replace(below, before=below.before + start)
     width = _width(rows)
     body = [record.cells for record in rows if len(record.cells) == width][:_MOST_ROWS]
@@ -159,7 +167,7 @@ def find_shape(
     if header == "auto" and head:
         width = _width_below(records[rows_from:], head[-1]) or width
     tops = [len(stripped(record.cells)) for record in head]
-    row_names = has_row_names(head, records[rows_from:], width, delimiter)
+    row_names = has_row_names(head, records[rows_from:], width, "" if quoted else delimiter)
     width = max(width, *tops) if tops else width
     cells = [["", *record.cells] if row_names else record.cells for record in head]
     # what stands above the names of index columns names the rows of the header
@@ -259,6 +267,12 @@ def _find_header(
     return start, []
 
 
+def _are_of_no_header(records: Sequence[Record], wanted: Sequence[str]) -> bool:
+    """Tell names that an earlier file got because it had none, and that this one does not have."""
+    made = all(_MADE.fullmatch(name) for name in wanted)
+    return made and _by_names(records, wanted) is None
+
+
 def _by_names(records: Sequence[Record], wanted: Sequence[str]) -> int | None:
     """Return the record that holds most of the known names."""
     folded = {_folded(name) for name in wanted}
@@ -313,7 +327,7 @@ def _describes_file(record: Record, below: Sequence[Record], draft: Shape) -> bo
         return bool(_is_heading(below[0], draft, seen=False))
     if not _is_short(record, draft):
         return False
-    wide = (row for row in below if abs(len(row.cells) - draft.width) <= 1)
+    wide = (row for row in below[:MOST_ABOVE] if abs(len(row.cells) - draft.width) <= 1)
     names = next((row for row in wide if not is_blank(row.cells)), None)
     return names is not None and bool(_is_heading(names, draft, seen=False))
 
@@ -349,7 +363,7 @@ def _counts_years(
             return False
         if over[0] and len({*zip(_spread(over), years, strict=True)}) == len(over):
             return True
-    return _are_in_turn([cells[at] for at in places])
+    return _are_in_turn([cells[at].strip(SPACES) for at in places])
 
 
 def _counts_columns(record: Record, below: Sequence[Record], draft: Shape) -> bool:
@@ -374,16 +388,27 @@ def _counts_columns(record: Record, below: Sequence[Record], draft: Shape) -> bo
     # a row of data may hold 0, 1, 2 in this order, where others hold them in another one
     others = {cell for row in rows for cell in row[: len(numbers)]} - {*numbers}
     if len(numbers) > 2 and numbers == _count(0, len(numbers)) and others:
-        return all(look(cell) == "text" for cell in cells[len(numbers) :])
-    return _is_scale(cells) and not any(_is_scale(row) for row in rows)
+        names = range(len(numbers), len(cells))
+        whole = all(cell.isdigit() for row in rows for cell in row[: len(numbers)])
+        return (len(numbers) > 3 or not whole) and all(
+            look(cells[at]) == "text" and draft.looks[at] is not None for at in names
+        )
+    return _is_scale(cells, draft.looks) and not any(_is_scale(row, draft.looks) for row in rows)
 
 
-def _is_scale(cells: Sequence[str]) -> bool:
-    """Tell a name and numbers in equal steps, such as hours or speeds, perhaps before names."""
+def _is_scale(cells: Sequence[str], looks: Sequence[Look | None]) -> bool:
+    """Tell a name and numbers in equal steps, such as hours or speeds, perhaps before names.
+
+    A few numbers do only where a name stands over values of another kind: rows have such, too.
+    """
     if look(cells[0]) != "text":
         return False
     numbers = list(takewhile(lambda cell: _PLAIN.fullmatch(cell), cells[1:]))
-    if len(numbers) < 3 or any(look(cell) != "text" for cell in cells[1 + len(numbers) :]):
+    others = range(1 + len(numbers), len(cells))
+    if any(look(cells[at]) != "text" or looks[at] is None for at in others):
+        return False
+    named = bool(others) or looks[0] is not None
+    if len(numbers) < (3 if named else _TELLING_NUMBERS):
         return False
     steps = {round(float(later) - float(one), 9) for one, later in pairwise(numbers)}
     return len(steps) == 1 and steps.pop() > 0

@@ -40,6 +40,27 @@ def adds_up(
     return telling
 
 
+def is_statistic(cell: str, cells: Sequence[str], decimal: Literal["", ".", ","]) -> bool:
+    """Tell the mean, rounded, the median, an end or the count of the numbers of a column.
+
+    Examples
+    --------
+    >>> is_statistic("3.3", ["1", "", "2", "7"], ""), is_statistic("5", ["1", "", "2", "7"], "")
+    (True, False)
+    """
+    amounts = [amount_of(other, decimal) for other in cells if look(other) != "empty"]
+    found = sorted(amount for amount in amounts if amount is not None)
+    value = amount_of(cell, decimal) if look(cell) != "empty" else None
+    if value is None or len(found) < 2:
+        return False
+    half = Decimal(5).scaleb(-1 - max(0, -int(value.as_tuple().exponent)))
+    middle = (found[(len(found) - 1) // 2] + found[len(found) // 2]) / 2
+    if value in (found[0], found[-1], Decimal(len(found)), Decimal(len(cells))):
+        return True
+    mean = sum(found, Decimal(0)) / len(found)
+    return any(abs(value - other) <= half for other in (mean, middle))
+
+
 def amount_of(cell: str, decimal: Literal["", ".", ","]) -> Decimal | None:
     """Return the number in a cell, exactly; zero for an empty one, None where it is unsure."""
     seen = look(cell)

@@ -59,12 +59,13 @@ def are_names_too_few(records: Sequence[Record], width: int, looks: Sequence[Loo
 
 
 def has_row_names(
-    head: Sequence[Record], rows: Sequence[Record], width: int, delimiter: str
+    head: Sequence[Record], rows: Sequence[Record], width: int, unquoted: str
 ) -> bool:
     """Tell a file whose rows start with a name that the header does not know, as R writes them.
 
     All rows have such names, and none comes again. A comma in a cell without quotes makes rows
-    wider than the header as well: then their last cell is the one too many.
+    wider than the header as well: then their last cell is the one too many. ``unquoted`` is the
+    delimiter where texts have no quotes around them.
     """
     if len(head) != 1 or len(head[0].cells) != width - 1 or width < 3:
         return False
@@ -77,7 +78,7 @@ def has_row_names(
     if 2 * filled <= len(wide) or narrow > (1 - _SPLIT) * len(wide):
         return False
     counted = names == [str(number) for number in range(1, len(names) + 1)]
-    return delimiter != "," or not (
+    return unquoted != "," or not (
         any(_is_split_number(wide, at) for at in range(counted, width - 1))
         or _has_text_behind_blanks([row.cells for row in rows if len(row.cells) == width])
     )

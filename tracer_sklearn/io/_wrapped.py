@@ -21,7 +21,7 @@ def is_wrapped(sample: bytes, delimiter: str | None) -> bool:
 
     The first line may stand without quotes. Within the quotes there are at least three cells in
     each line, as many in all of them; texts with commas, after which blanks stand, and numbers
-    with them are cells of their own.
+    with them are cells of their own, and so are lists of words.
 
     Parameters
     ----------
@@ -40,9 +40,13 @@ def is_wrapped(sample: bytes, delimiter: str | None) -> bool:
     dialect = detect_dialect(text, delimiter=delimiter)
     if dialect.skips_blanks or dialect.delimiter == " ":
         return False
-    records = (record.cells for record in records_of(text, dialect))
-    widths = {len(cells) for cells in records if not is_blank(cells)}
-    return len(widths) == 1 and min(widths) >= _LEAST_WIDTH
+    rows = [record.cells for record in records_of(text, dialect) if not is_blank(record.cells)]
+    widths = {len(cells) for cells in rows}
+    # lists of words may be as long in all lines
+    bare = not _WRAPPED.fullmatch(next(line for line in sample.split(b"\n") if line.strip()))
+    typed = any(look(cell) in ("number", "date") for cells in rows[1:] for cell in cells)
+    even = len(widths) == 1 and min(widths) >= _LEAST_WIDTH
+    return even and (bare or typed or b'""' in sample)
 
 
 def unwrapped(text: bytes) -> bytes:

@@ -225,7 +225,10 @@ def _is_one_column(sample: str, rows: list[list[str]], mark: str) -> bool:
     width, most = Counter(map(len, wide)).most_common(1)[0]
     same = [row for row in wide if len(row) == width]
     loose = mark == "," and _blanks_follow("\n".join(lines[1:]), mark, '"')
-    telling = most > share or (width > _WIDE and most > 1)
+    places = [at for at, row in enumerate(body) if len(row) == width]
+    # rows follow one another; lines of prose with as many commas hardly do
+    together = len(places) > 1 and places[-1] - places[0] == len(places) - 1
+    telling = most > share or (width > _WIDE and together)
     if width > 2 and (most == len(body) or (telling and not loose)):
         return False
     # the first of them may hold names
