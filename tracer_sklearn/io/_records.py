@@ -28,7 +28,7 @@ class Lexer:
     A quote opens a cell only at its start, a doubled (or escaped) quote stands for itself, line
     feeds inside quotes belong to the cell. An opening quote was a stray one where text follows
     the closing quote of a cell that spans lines, or where all of several lines within it have
-    as many tabs as its own: it is taken as a character, and the lines are cut again.
+    about as many tabs as its own: it is taken as a character, and the lines are cut again.
     """
 
     def __init__(self, dialect: Dialect, first_line: int = 1) -> None:
@@ -111,11 +111,13 @@ class Lexer:
         """Tell a line that is a row by itself, all of it within a cell that was opened above.
 
         Files with tabs often have no quoting at all, and texts in them begin with quotes; but
-        texts of several lines hardly ever have as many tabs in them.
+        texts of several lines hardly ever have as many tabs in each.
         """
         is_within = n_ended == 0 or (n_ended == 1 and not self._is_open)
-        n_tabs = self._n_tabs
-        return n_tabs > 1 and line.count("\t") == n_tabs and is_within and not line.isspace()
+        n_tabs = line.count("\t") if self._n_tabs > 1 else 0
+        # the last cell may be left out
+        alike = n_tabs > 1 and abs(n_tabs - self._n_tabs) <= 1
+        return alike and is_within and not line.isspace()
 
     def _cut(self, line: str) -> bool:
         """Cut one more line of the current record; tell whether its quotes closed well."""
