@@ -825,8 +825,14 @@ def test_row_names_in_quotes_are_those_of_r_whatever_stands_beside_them():
     assert frame["Assault"].to_list() == [236, 263, 294]
 
 
-def test_a_table_within_a_quoted_cell_of_a_file_of_tabs_stays_there():
-    body = "Dear Ann,\n\nItem\tQty\tPrice\nPen\t2\t3\nInk\t1\t5\nPad\t4\t4\n\nBest"
+@pytest.mark.parametrize(
+    "body",
+    [
+        "Dear Ann,\n\nItem\tQty\tPrice\nPen\t2\t3\nInk\t1\t5\nPad\t4\t4\n\nBest",
+        "pasted:\na\tb\tc\n1\t2\t3\n4\t5\t6\nend",
+    ],
+)
+def test_a_table_within_a_quoted_cell_of_a_file_of_tabs_stays_there(body):
     frame, _ = frame_of(f'id\tsubject\tbody\n1\thi\t"{body}"\n2\tre\tok\n3\tx\ty\n')
     assert frame.height == 3
     assert frame["body"][0] == body

@@ -99,6 +99,7 @@ MONEY = [
     (["CHF 1'234.00 H", "CHF 1.50 S"], [1234.0, -1.5]),
     (["5zł", "7 ZŁ"], [5, 7]),
     (["101EUR", "250EUR"], [101, 250]),
+    (["25TL", "100TL"], [25, 100]),
     (["USD25", "USD19", "USD100"], [25, 19, 100]),
     (["850", "12K", "420", "3M"], [850.0, 12000.0, 420.0, 3e6]),
 ]
@@ -143,7 +144,7 @@ def test_money_and_numbers_in_every_style(cells, expected):
         (["rs429358", "rs7412"], "no numbers"),
         (["TRY101", "TRY102"], "letters directly at digits"),
         (["try-101", "try-102", "try 103"], "letters directly at digits"),
-        (["101TL", "102TL"], "letters directly at digits"),
+        (["TL101", "TL102"], "letters directly at digits"),
         (["TRY1", "TRY2", "RM 7"], "several currencies"),
         (["RM12", "RM14"], "letters directly at digits"),
         (["5", "7B", "9K", "12"], "no numbers"),

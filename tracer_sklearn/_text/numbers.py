@@ -441,12 +441,11 @@ def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
         return f"whole numbers of more than {_WHOLE_DIGITS} digits"
     if not codes:
         return ""
-    adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]|[0-9)](?i:{codes})$")
+    # in front of digits: 25TL is an amount
+    adjoining = text.str.contains(f"^[^0-9]*(?i:{codes})[-+−(]?[0-9]")
     units = any_of(word for word in format.currency if _is_unit(word))
     if units:  # Rs.100 is none of the codes RS.100
-        adjoining &= ~text.str.contains(
-            f"(?:^|[^a-zA-Z])(?:{units})[-+−(]?[0-9]|[0-9)](?:{units})$"
-        )
+        adjoining &= ~text.str.contains(f"(?:^|[^a-zA-Z])(?:{units})[-+−(]?[0-9]")
     if not adjoining.any():
         return ""
     amounts = text.filter(fitting(text, format))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 _HEALABLE_LINES = 50
 # a quote that takes in so many rows was not meant to be open
 _TELLING_ROWS = 3
+_MANY_ROWS = 50
 
 
 class Record(NamedTuple):
@@ -94,7 +95,9 @@ class Lexer:
             closed_well = self._cut(line)
             n_lines = len(self._lines)
             self._rows += n_lines > 1 and self._is_row(line, len(self._cells) - n_cells)
-            holds_rows = self._rows >= max(_TELLING_ROWS, n_lines - 1)
+            # a table within a text has a text around it, unless it is a long one
+            least = _MANY_ROWS if self._is_open else _TELLING_ROWS
+            holds_rows = self._rows >= max(least, n_lines - 1)
             if self._is_open and not holds_rows:
                 continue
             if holds_rows or (not closed_well and 1 < n_lines <= _HEALABLE_LINES):
