@@ -818,6 +818,39 @@ def test_rows_without_a_header_are_read_alike_month_after_month(rows, first):
     assert again.frame.height == frame.height + 1
 
 
+def test_a_header_that_a_later_file_begins_to_send_is_no_row():
+    _, report = frame_of("1,2.5,x\n2,3.5,y\n3,4.5,z\n")
+    with pytest.raises(ts.SchemaError, match="column_1"):
+        frame_of("id,v,w\n4,5.5,w\n", schema=report)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (
+            "0,1,2,3,label\n5.1,3.5,1.4,0.2,a\n4.9,3.0,1.4,0.2,a\n6.3,3.3,6.0,2.5,b\n",
+            "0,1,2,3,label",
+        ),
+        ("Name,0,1,2,3,4,note\nA,12,13,11,9,8,ok\nB,3,4,5,1,2,bad\n", "Name,0,1,2,3,4,note"),
+    ],
+)
+def test_numbers_that_count_columns_may_stand_before_names_of_texts(text, names):
+    assert frame_of(text).frame.columns == names.split(",")
+
+
+def test_counts_of_texts_and_averages_of_just_over_a_thousand_rows_are_no_rows():
+    frame, report = read_both_ways("id,name,amount\n1,Ann,10\n2,Bob,20\n3,Cy,45\nCount,3,\n")
+    assert (frame.height, report.lines.footer) == (3, 1)
+    rows = "".join(f"s{n},{10 + n % 7}\n" for n in range(1001))
+    frame, report = read_both_ways(f"shop,sales\n{rows}Average,13\n")
+    assert (frame.height, report.lines.footer) == (1001, 1)
+
+
+def test_decimals_between_semicolons_hold_for_all_columns():
+    frame, _ = frame_of("w;h\n1,234;2,500\n3,457;4,500\n")
+    assert frame.row(0) == (1.234, 2.5)
+
+
 def test_row_names_in_quotes_are_those_of_r_whatever_stands_beside_them():
     rows = '"Alabama",13.2,236,58,21.2\n"Alaska",10,263,48,44.5\n"Arizona",8.1,294,80,31\n'
     frame, _ = frame_of(f'"Murder","Assault","UrbanPop","Rape"\n{rows}')

@@ -473,6 +473,23 @@ def test_digits_are_hours_and_minutes_where_the_name_speaks_of_time(cells, expec
         assert learn_format(column(*cells, name="Beleg")).format.kind == "count"
 
 
+@pytest.mark.parametrize("name", ["response_time", "time_ms", "lap time"])
+def test_measured_times_with_decimals_are_no_days(name):
+    assert learn_format(column("44197.51234", "44198.25678", name=name)).format.kind == "number"
+
+
+def test_dates_with_points_are_told_by_german_names_and_by_clocks():
+    cells = ["10.09.24", "11.09.24"]
+    assert learn_format(column(*cells, name="Buchungstag")).format.formats == ("%d.%m.%y",)
+    clocks = learn_format(column("10.09.24 10:00", "11.09.24 11:30"))
+    assert clocks.format.formats == ("%d.%m.%y %H:%M",)
+
+
+def test_padded_zeros_among_decimals_are_zeros():
+    cells = column("00.00", "12.50", "45.10", "33.20", "00.00", "11.75")
+    assert apply_format(cells, learn_format(cells).format).to_list()[0] == 0.0
+
+
 def test_epochs_some_of_which_come_after_2033_are_epochs():
     cells = ["1735689600", "2051222400", "1767225600"]
     assert learn_format(column(*cells, name="expires_at")).format.formats == ("epoch_s",)
@@ -682,7 +699,8 @@ def test_years_of_two_digits_come_last_among_points():
     for cells in (["22.02.18"], ["01.02.18", "03.04.19"], ["24.01.15 10:30", "24.02.16 11:15"]):
         learnt = learn_format(column(*cells, name="booking date"))
         assert (learnt.format.formats[0][:8], learnt.why) == ("%d.%m.%y", why)
-        assert learn_format(column(*cells, name="version")).format.kind == "text"
+        versions = learn_format(column(*(cell[:8] for cell in cells), name="version"))
+        assert versions.format.kind == "text"
     assert learn_format(column("98.01.31", "99.02.28")).format.formats == ("%y.%m.%d",)
     assert len(learn_format(column("22.02.18", "18.02.22", "98.01.31")).ambiguous) == 0
     assert len(learn_format(column("22.02.18", "98.01.31", "31.01.98")).ambiguous) == 2

@@ -50,6 +50,15 @@ _OF_TIME = re.compile(
     r"|begin|booking|visit|value|login|access)(?:date|time|datetime|timestamp)s?"
     r"|date(?:of[a-z]+|created|added|updated|modified|joined)|.*datum|fechas?|fecha.*"
 )
+# days in the language of those who write them with points
+_OF_DAYS = re.compile(
+    ".*tag|valuta|wertstellung|eingang|ausgang|beginn|ende|von|bis|geb|geboren|fällig.*|lieferung"
+)
+# of measured times, which numbers with decimals may be
+_OF_MEASURES = {
+    *("ms", "us", "ns", "sec", "secs", "response", "reaction", "lap", "cpu", "total", "run"),
+    *("wait", "processing"),
+}
 # at the end of a name, or between other words
 _SHORT_OF_TIME = {"at", "ts", "dt"}
 _OF_NO_TIME = {
@@ -107,6 +116,10 @@ def speaks_of_days(name: str) -> bool:
 def _counts_time(name: str) -> bool:
     """Tell a name of durations: what passed, not when."""
     return bool(_OF_DURATIONS & {*_words_of(name)})
+
+
+def _measures(name: str) -> bool:
+    return _counts_time(name) or bool(_OF_MEASURES & {*_words_of(name)})
 
 
 def _is_clock(word: str) -> bool:
@@ -232,7 +245,7 @@ def _learn_numeric(values: pl.DataFrame, *, name: str, asked: bool) -> Dates | N
         first, last, asked_first, asked_last = spans[unit]
         if asked:
             first, last = asked_first, asked_last
-        elif unit == "excel" and not (speaks_of_days(name) or (fine and not _counts_time(name))):
+        elif unit == "excel" and not (speaks_of_days(name) or (fine and not _measures(name))):
             continue
         elif unit != "excel" and low > _LATEST * (1e3 if unit == "epoch_ms" else 1):
             continue  # 2401051530 is rather a day of 2024
@@ -464,9 +477,10 @@ def _are_dotted(text: pl.Series, name: str) -> bool:
     """Tell dates such as 10.09.2024: no locale of the CLDR writes the month first with points.
 
     Hungary and Korea write the year first, but hardly ever with two digits. Versions and chapters
-    such as 10.09.24 are no dates, unless the name speaks of time.
+    such as 10.09.24 are no dates, unless the name speaks of time or a clock stands behind.
     """
-    year = "[0-9]{2}" if speaks_of_time(name) else "[0-9]{4}"
+    days = speaks_of_time(name) or any(_OF_DAYS.fullmatch(word) for word in _words_of(name))
+    year = "[0-9]{2}" if days else "(?:[0-9]{4}|[0-9]{2}[ T,]+[0-9]{1,2}[:h])"
     return bool(text.str.contains(rf"^[^0-9]*[0-9]{{1,2}}\.[0-9]{{1,2}}\.{year}").all())
 
 

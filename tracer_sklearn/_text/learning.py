@@ -388,7 +388,7 @@ def _learn_number(words: pl.DataFrame, decimal: str | None) -> Learnt | str:
             return "identifiers: some cells are codes of letters and digits"
         format = replace(format, kind="count")
     # 00 among many numbers fails as the slip that it is, and 0012 next month as well
-    format = settle_padding(format, words["text"].filter(words["text"].str.contains("[1-9]")))
+    format = settle_padding(format, words["text"].filter(~words["text"].str.contains("^[-+]?0+$")))
     return _learnt(format, why or f"read as numbers ({words.height} distinct)")
 
 

@@ -316,7 +316,7 @@ def _learn_signs(text: pl.Series) -> tuple[tuple[str, int], ...]:
         )
         words = any_of(word for word, _ in sides)
         # 8.00 H may be hours where decimals have points
-        german = words != any_of("hs") or held.str.contains(f",[0-9]{{2}}{_GAP}|'").any()
+        german = words != any_of("hs") or held.str.contains(f",[0-9]{{2}}{_GAP}*(?i:[hs])$|'").any()
         if both and german and held.str.contains(f"[0-9]{_GAP}*(?i:{words})$").all():
             return sides
     return ()
@@ -458,7 +458,7 @@ def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
 
 
 # codes of currencies that are words
-_WORDS = {"TRY", "ALL", "TOP"}
+_WORDS = {"TRY", "ALL", "TOP", "CAD", "COP"}
 # share of cells such as 00 that may be slips
 _SLIPS = 0.1
 # no measurements of one column lie further apart

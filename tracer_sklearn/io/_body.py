@@ -179,12 +179,14 @@ class Body:
         rows, self._top, self._waiting = [*self._counted(first), *self._waiting], None, []
         return rows
 
-    def _remember(self, rows: Iterable[list[str]]) -> None:
+    def _remember(self, rows: Iterable[list[str]]) -> list[list[str]] | None:
+        """Keep what sums need of rows; return all that is kept, None where rows are too many."""
         if self._above is not None:
             places = [0, *self._numbers]
             self._above += [[cells[at][:_SUMMED_CHARACTERS] for at in places] for cells in rows]
             if len(self._above) > _SUMMED:
                 self._above = None
+        return self._above
 
     def _adds_up(self, cells: list[str]) -> bool:
         """Tell a row whose numbers are the sums of all others."""
@@ -216,16 +218,17 @@ class Body:
         if self._above is None:
             return True
         known = len(self._above)
-        self._remember(row.cells for row in self._held[:-1] if not self._is_drawn(row))
-        rows = [row for row in self._above or () if not _is_statistic(row[0].strip(SPACES))]
+        above = self._remember(row.cells for row in self._held[:-1] if not self._is_drawn(row))
+        if above is None:
+            return True
+        rows = [row for row in above if not _is_statistic(row[0].strip(SPACES))]
         columns = [(at, [row[1 + i] for row in rows]) for i, at in enumerate(self._numbers)]
         found = any(
             is_statistic(record.cells[at], cells, self.shape.decimal)
             for at, cells in columns
             if at < len(record.cells)
-        )
-        if self._above is not None:
-            del self._above[known:]
+        ) or any(cell.strip(SPACES) == str(len(rows)) for cell in record.cells[1:])
+        del above[known:]
         return found
 
     def _is_leading(self, record: Record) -> bool:

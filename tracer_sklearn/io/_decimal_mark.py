@@ -59,8 +59,8 @@ def decimal_mark(
     if delimiter == "," or points or any(long[column] for column in grouped):
         return ""
     # 987 among them is no decimal of three digits
-    full = [count == held[column] and uneven[column] for column, count in open_commas.items()]
-    if delimiter == ";" and full and all(full) and not grouped:
+    full = [count == held[column] for column, count in open_commas.items()]
+    if delimiter == ";" and full and all(full) and uneven.total() and not grouped:
         return ","
     mixed = short.total() if delimiter == ";" else any(short[column] for column in grouped)
     return "," if grouped.total() >= 3 and mixed else ""

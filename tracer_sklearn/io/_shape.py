@@ -125,7 +125,10 @@ def find_shape(
         return Shape(width=0, before=len(records))
     rows = [record for record in rows if not is_rule(record.cells)] or rows
     if header == "auto" and wanted and _are_of_no_header(records, wanted):
-        header = None
+        # unless this file has begun to send one, of words over what is none
+        sent = find_shape(records, delimiter=delimiter, quoted=quoted)
+        words = all(look(cell) == "text" for record in sent.header for cell in record.cells)
+        header = "auto" if sent.header and any(sent.looks) and words else None
     elif header == "auto" and wanted:
         # names may take several rows, or stand below a preamble
         unasked = find_shape(records, delimiter=delimiter, quoted=quoted)
@@ -391,7 +394,7 @@ def _counts_columns(record: Record, below: Sequence[Record], draft: Shape) -> bo
         names = range(len(numbers), len(cells))
         whole = all(cell.isdigit() for row in rows for cell in row[: len(numbers)])
         return (len(numbers) > 3 or not whole) and all(
-            look(cells[at]) == "text" and draft.looks[at] is not None for at in names
+            look(cells[at]) == "text" and (not whole or draft.looks[at] is not None) for at in names
         )
     return _is_scale(cells, draft.looks) and not any(_is_scale(row, draft.looks) for row in rows)
 
@@ -405,9 +408,9 @@ def _is_scale(cells: Sequence[str], looks: Sequence[Look | None]) -> bool:
         return False
     numbers = list(takewhile(lambda cell: _PLAIN.fullmatch(cell), cells[1:]))
     others = range(1 + len(numbers), len(cells))
-    if any(look(cells[at]) != "text" or looks[at] is None for at in others):
+    if any(look(cells[at]) != "text" for at in others):
         return False
-    named = bool(others) or looks[0] is not None
+    named = looks[0] is not None or any(looks[at] is not None for at in others)
     if len(numbers) < (3 if named else _TELLING_NUMBERS):
         return False
     steps = {round(float(later) - float(one), 9) for one, later in pairwise(numbers)}
