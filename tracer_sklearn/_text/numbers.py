@@ -425,7 +425,7 @@ def is_whole(text: pl.Series, format: ColumnFormat) -> bool:
 
 
 def adjoining_codes(words: pl.DataFrame, format: ColumnFormat) -> str:
-    """Say why amounts such as USD101 may be codes, or return an empty string.
+    """Say why amounts such as TL101 may be codes, or return an empty string.
 
     A column of amounts shows decimals or grouped thousands somewhere, or a blank or a symbol
     at most numbers.
